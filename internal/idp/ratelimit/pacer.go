@@ -1,0 +1,196 @@
+package ratelimit
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Constants of patience with a service that refuses without saying for how long.
+const (
+	firstPause = time.Second
+	maxPause   = 30 * time.Second
+	// spreadBelow is the share of the limit under which the rest is spread over the time until the reset; above it,
+	// requests go as they come.
+	spreadBelow = 4 // limit/4
+	// fullWindow is the number of requests in flight at which the slow start after a refusal ends.
+	fullWindow = 64
+	// maxAhead is how far ahead a reset may lie; one beyond is not believed.
+	maxAhead = time.Hour
+
+	untilAnswer time.Duration = -1
+)
+
+// pacer decides when the next request may be sent, from every answer so far. It is safe for concurrent use.
+type pacer struct {
+	gap time.Duration // between two requests, by our own rate
+
+	mu       sync.Mutex
+	next     time.Time // our own rate and the spread of what is left allow no request before
+	paused   time.Time // the service allows no request before
+	refusals int       // in a row
+	window   int       // requests in flight allowed; 0: any number
+	flight   int       // requests in flight
+	limit    int       // the service's, as last told
+	left     int       // requests that the service still takes before reset; meaningful where told
+	told     bool
+	reset    time.Time     // by our clock
+	period   int64         // the reset as told, by the service's clock
+	changed  chan struct{} // closed and replaced whenever an answer comes
+}
+
+func newPacer(perSecond float64) *pacer {
+	p := &pacer{changed: make(chan struct{})}
+	if perSecond > 0 {
+		p.gap = time.Duration(float64(time.Second) / perSecond)
+	}
+	return p
+}
+
+// start lets one request go and returns 0, or returns how long to wait before asking again: untilAnswer
+// where only an answer can let it go. changed is closed when one comes.
+func (p *pacer) start(now time.Time) (wait time.Duration, changed <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	// How much there is after a reset only an answer tells: no less than before it, and where that is used up, one
+	// request asks and the others wait for it.
+	asking := p.told && p.left <= 0 && !now.Before(p.reset) && p.flight > 0
+	if asking || p.window > 0 && p.flight >= p.window {
+		return untilAnswer, p.changed
+	}
+	at := later(p.paused, p.next)
+	if p.told && p.left <= 0 {
+		at = later(at, p.reset)
+	}
+	if at.After(now) {
+		return at.Sub(now), p.changed
+	}
+	p.flight++
+	p.next = now.Add(p.spacing(now))
+	if p.told {
+		p.left--
+	}
+	return 0, nil
+}
+
+// spacing is the time to leave before the next request: our own gap, or the even spread of the few that are left.
+func (p *pacer) spacing(now time.Time) time.Duration {
+	if !p.told || !now.Before(p.reset) || p.left > max(1, p.limit/spreadBelow) {
+		return p.gap
+	}
+	return max(p.gap, p.reset.Sub(now)/time.Duration(max(0, p.left)+1))
+}
+
+// failed takes note of a request that got no answer.
+func (p *pacer) failed() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.flight--
+	p.wake()
+}
+
+// answered learns from an answer. jitter, in [0, 1), lengthens a pause by up to a quarter.
+func (p *pacer) answered(now time.Time, response *http.Response, jitter float64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.flight--
+	defer p.wake()
+	limit, left, period, told := limits(response)
+	if told {
+		p.learn(now, response, limit, left, period)
+	}
+	if response.StatusCode != http.StatusTooManyRequests {
+		p.refusals = 0
+		if p.window > 0 {
+			p.window *= 2
+		}
+		if p.window >= fullWindow {
+			p.window = 0
+		}
+		return
+	}
+	p.refusals++
+	p.window = 1
+	pause, ok := retryAfter(now, response)
+	if !ok && told && p.reset.After(now) {
+		pause, ok = p.reset.Sub(now), true
+	}
+	if !ok {
+		pause = min(maxPause, firstPause<<min(p.refusals-1, 10))
+	}
+	pause += time.Duration(jitter * float64(min(pause, maxPause)) / 4)
+	p.paused = later(p.paused, now.Add(pause))
+}
+
+// learn takes over what the service says is left until period.
+func (p *pacer) learn(now time.Time, response *http.Response, limit, left int, period int64) {
+	left = max(0, left-p.flight) // it does not know of the requests on their way
+	if p.told && period <= p.period {
+		// Answers overtake each other: within a period there is never more left than before.
+		p.left = min(p.left, left)
+		return
+	}
+	ahead := time.Unix(period, 0).Sub(date(now, response))
+	if ahead > maxAhead {
+		return
+	}
+	p.told, p.limit, p.left, p.period, p.reset = true, limit, left, period, now.Add(ahead)
+}
+
+// pausedFor is how long the service takes no request.
+func (p *pacer) pausedFor(now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return max(0, p.paused.Sub(now))
+}
+
+func (p *pacer) wake() {
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// limits reads x-ratelimit-limit, -remaining and -reset, the last in unix seconds of the service's clock.
+// https://auth0.com/docs/troubleshoot/customer-support/operational-policies/rate-limit-policy
+func limits(response *http.Response) (limit, left int, reset int64, ok bool) {
+	limit, err := strconv.Atoi(response.Header.Get("X-Ratelimit-Limit"))
+	if err != nil || limit < 1 {
+		return 0, 0, 0, false
+	}
+	left, err = strconv.Atoi(response.Header.Get("X-Ratelimit-Remaining"))
+	if err != nil || left < 0 {
+		return 0, 0, 0, false
+	}
+	reset, err = strconv.ParseInt(response.Header.Get("X-Ratelimit-Reset"), 10, 64)
+	return limit, left, reset, err == nil
+}
+
+// retryAfter reads Retry-After in both of its forms: seconds, and a date of the service's clock.
+func retryAfter(now time.Time, response *http.Response) (time.Duration, bool) {
+	value := strings.TrimSpace(response.Header.Get("Retry-After"))
+	if seconds, err := strconv.ParseInt(value, 10, 32); err == nil && seconds >= 0 {
+		return time.Duration(seconds) * time.Second, true
+	}
+	at, err := http.ParseTime(value)
+	if err != nil {
+		return 0, false
+	}
+	return max(0, at.Sub(date(now, response))), true
+}
+
+// date is the service's clock at the answer, so that a wrong clock on this side does no harm.
+func date(now time.Time, response *http.Response) time.Time {
+	at, err := http.ParseTime(response.Header.Get("Date"))
+	if err != nil {
+		return now
+	}
+	return at
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
