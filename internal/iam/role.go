@@ -1,4 +1,7 @@
 // Package iam is the adapter of AWS IAM: roles with their inline policies, and the client-ID lists of OIDC providers.
+//
+// It turns calls and answers, decides which calls may be repeated, and shares reads within a run. What a policy says
+// and in which order things change is decided elsewhere.
 package iam
 
 import "time"

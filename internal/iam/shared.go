@@ -1,0 +1,88 @@
+package iam
+
+import (
+	"context"
+	"sync"
+)
+
+// shared is one read that any number of callers wait for and share. It does not hang on the context of the caller who
+// came first: it goes on while anybody waits. A success is kept, a failure is not.
+type shared[T any] struct {
+	mu      sync.Mutex
+	current *fetch[T]
+}
+
+type fetch[T any] struct {
+	done    chan struct{}
+	cancel  context.CancelFunc
+	waiting int
+	value   T
+	err     error
+}
+
+// get returns the value, reading it where nobody has yet.
+func (s *shared[T]) get(ctx context.Context, read func(context.Context) (T, error)) (T, error) {
+	s.mu.Lock()
+	f := s.current
+	if f == nil {
+		f = s.start(ctx, read)
+	}
+	f.waiting++
+	s.mu.Unlock()
+	select {
+	case <-f.done:
+		return f.value, f.err
+	case <-ctx.Done():
+		s.leave(f)
+		var none T
+		return none, ctx.Err()
+	}
+}
+
+// start begins the read; s.mu is held.
+func (s *shared[T]) start(ctx context.Context, read func(context.Context) (T, error)) *fetch[T] {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	f := &fetch[T]{done: make(chan struct{}), cancel: cancel}
+	s.current = f
+	go func() {
+		defer cancel()
+		f.value, f.err = read(ctx)
+		if f.err != nil {
+			s.drop(f)
+		}
+		close(f.done)
+	}()
+	return f
+}
+
+// leave ends the read when its last caller has gone.
+func (s *shared[T]) leave(f *fetch[T]) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.waiting--; f.waiting > 0 {
+		return
+	}
+	select {
+	case <-f.done: // kept for later
+	default:
+		f.cancel()
+		if s.current == f {
+			s.current = nil
+		}
+	}
+}
+
+func (s *shared[T]) drop(f *fetch[T]) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current == f {
+		s.current = nil
+	}
+}
+
+// forget makes the next caller read again. Who waits already gets what is on its way.
+func (s *shared[T]) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.current = nil
+}
