@@ -23,13 +23,8 @@ func (r *Roles) Look(ctx context.Context, name string) (Role, error) {
 		return r.Read(ctx, name)
 	}
 	all, err := r.all.get(ctx, r.readAll)
-	switch {
-	case apierror.Is(err, apierror.Denied):
-		return r.Read(ctx, name)
-	case ctx.Err() != nil:
-		return Role{}, awserror.From(service, "GetAccountAuthorizationDetails", roleObject(name), ctx.Err())
-	case err != nil:
-		return Role{}, err
+	if err != nil {
+		return Role{}, awserror.From(service, "GetAccountAuthorizationDetails", roleObject(name), err)
 	}
 	role, ok := all[name]
 	if !ok || r.touched(name) { // written to while it was read

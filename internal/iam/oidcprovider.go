@@ -16,11 +16,8 @@ func (r *Roles) OIDCProvider(ctx context.Context, arn string) (OIDCProvider, err
 	provider, err := r.provider(arn).get(ctx, func(ctx context.Context) (OIDCProvider, error) {
 		return r.OIDCProviderFresh(ctx, arn)
 	})
-	if ctx.Err() != nil && err != nil {
-		err = awserror.From(service, "GetOpenIDConnectProvider", providerObject(arn), err)
-	}
 	provider.ClientIDs = slices.Clone(provider.ClientIDs)
-	return provider, err
+	return provider, awserror.From(service, "GetOpenIDConnectProvider", providerObject(arn), err)
 }
 
 // OIDCProviderFresh asks IAM itself.
