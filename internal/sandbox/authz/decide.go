@@ -20,21 +20,20 @@ func (e *Engine) Authorize(r *http.Request, caller Caller, action, resource stri
 	return c.decide(onResource, false)
 }
 
-// AuthorizeAssume decides whether the caller may assume the role: its trust policy has to allow it, and where that
-// names only the account, the caller's own policies too.
-func (e *Engine) AuthorizeAssume(r *http.Request, caller Caller, role Identity, context map[string][]string) error {
-	c := e.newCase(r, caller, "sts:AssumeRole", role.ARN, context)
+// AuthorizeAssume decides whether the caller may do an sts action such as sts:AssumeRole on the role: its trust policy
+// has to allow it, and where that names only the account, the caller's own policies too.
+func (e *Engine) AuthorizeAssume(r *http.Request, caller Caller, action string, role Identity, context map[string][]string) error {
+	c := e.newCase(r, caller, action, role.ARN, context)
 	return c.decide(c.evaluate(policy.Trust, role.TrustPolicy), true)
 }
 
-// TrustsWebIdentity evaluates the role's trust policy for a web identity that the OIDC provider vouches for; context
-// holds the keys of its token.
-func (e *Engine) TrustsWebIdentity(r *http.Request, role Identity, providerARN string, context map[string][]string) policy.Decision {
+// TrustsWebIdentity evaluates the role's trust policy for a web identity that the OIDC provider vouches for, and an sts
+// action such as sts:AssumeRoleWithWebIdentity; context holds the keys of its token.
+func (e *Engine) TrustsWebIdentity(r *http.Request, action string, role Identity, providerARN string, context map[string][]string) policy.Decision {
 	document, err := policy.Parse(role.TrustPolicy, policy.Trust)
 	if err != nil {
 		return policy.Decision{ExplicitDeny: true, Reasons: []string{err.Error()}}
 	}
-	const action = "sts:AssumeRoleWithWebIdentity"
 	return document.Evaluate(policy.Request{
 		Action: action, Resource: role.ARN,
 		Principal: policy.Principal{Federated: providerARN},

@@ -10,6 +10,7 @@ package iam
 
 import (
 	"context"
+	"crypto/rand"
 	"io"
 	"strings"
 	"sync"
@@ -23,7 +24,7 @@ import (
 // DirectoryConfig is what a Directory needs.
 type DirectoryConfig struct {
 	Now       func() time.Time
-	Rand      io.Reader // of ids, access keys and secrets
+	Rand      io.Reader // of ids, access keys and secrets, safe for concurrent use; nil means crypto/rand
 	AccountID string
 	Partition string
 }
@@ -46,6 +47,9 @@ var _ authz.Directory = (*Directory)(nil)
 
 // NewDirectory returns a directory that holds a few of AWS's own managed policies.
 func NewDirectory(cfg DirectoryConfig) *Directory {
+	if cfg.Rand == nil {
+		cfg.Rand = rand.Reader
+	}
 	d := &Directory{
 		cfg:       cfg,
 		roles:     store.NewTable[role](cfg.Now),

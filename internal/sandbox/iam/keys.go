@@ -54,7 +54,7 @@ func (s *Service) createAccessKey(c *call) (any, error) {
 	if len(s.keysOf(ctx, name)) >= accessKeyQuota {
 		return nil, limitExceeded("Cannot exceed quota for AccessKeysPerUser: %d", accessKeyQuota)
 	}
-	id, err := newID(s.cfg.Rand, "AKIA", 20)
+	id, err := NewID(s.cfg.Rand, "AKIA", 20)
 	if err != nil {
 		return nil, err
 	}

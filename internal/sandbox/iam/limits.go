@@ -102,8 +102,8 @@ func size(document string) int {
 	return n
 }
 
-// newID draws an identifier of AWS's form: a prefix that tells the kind, then upper-case base32.
-func newID(random io.Reader, prefix string, length int) (string, error) {
+// NewID draws an identifier of AWS's form, length characters in all: a prefix that tells the kind, then upper-case base32.
+func NewID(random io.Reader, prefix string, length int) (string, error) {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 	b := make([]byte, length-len(prefix))
 	if _, err := io.ReadFull(random, b); err != nil {

@@ -94,7 +94,7 @@ func (s *Service) createPolicy(c *call) (any, error) {
 	if _, exists := s.policies.Get(s.latest(c.ctx), arn); exists {
 		return nil, alreadyExists("A policy called %s already exists. Duplicate names are not allowed.", name)
 	}
-	id, err := newID(s.cfg.Rand, "ANPA", 21)
+	id, err := NewID(s.cfg.Rand, "ANPA", 21)
 	if err != nil {
 		return nil, err
 	}
@@ -226,20 +226,23 @@ func (s *Service) listPolicies(c *call) (any, error) {
 }
 
 func (s *Service) deletePolicy(c *call) (any, error) {
-	err := s.changePolicy(c, func(ctx context.Context, p *managedPolicy) error {
-		attached, boundaries := s.uses(ctx, p.ARN)
-		switch {
-		case attached+boundaries > 0:
-			return deleteConflict("Cannot delete a policy attached to entities.")
-		case len(p.Versions) > 1:
-			return deleteConflict("This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy.")
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ctx := s.latest(c.ctx)
+	arn := c.form.Get("PolicyArn")
+	p, ok := s.policies.Get(ctx, arn)
+	attached, boundaries := s.uses(ctx, arn)
+	switch {
+	case !ok:
+		return nil, noSuchEntity("Policy %s was not found.", arn)
+	case p.AWS:
+		return nil, invalidInput("AWS managed policies cannot be deleted.")
+	case attached+boundaries > 0:
+		return nil, deleteConflict("Cannot delete a policy attached to entities.")
+	case len(p.Versions) > 1:
+		return nil, deleteConflict("This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy.")
 	}
-	s.policies.Delete(c.form.Get("PolicyArn"))
+	s.policies.Delete(arn)
 	return nil, nil
 }
 

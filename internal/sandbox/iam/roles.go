@@ -35,7 +35,7 @@ func (d *Directory) makeRole(ctx context.Context, spec RoleSpec) (role, error) {
 	if quota := d.roleQuota.Load(); int64(len(d.roles.Keys(ctx))) >= quota {
 		return role{}, limitExceeded("Cannot exceed quota for RolesPerAccount: %d", quota)
 	}
-	if r.ID, err = newID(d.cfg.Rand, "AROA", 21); err != nil {
+	if r.ID, err = NewID(d.cfg.Rand, "AROA", 21); err != nil {
 		return role{}, err
 	}
 	for _, name := range sortedKeys(spec.InlinePolicies) {

@@ -2,6 +2,7 @@ package iam
 
 import (
 	"context"
+	"crypto/rand"
 	"io"
 	"net/http"
 	"net/url"
@@ -20,7 +21,7 @@ const namespace = "https://iam.amazonaws.com/doc/2010-05-08/"
 type Config struct {
 	Directory *Directory
 	Guard     authz.Guard
-	Rand      io.Reader // of request ids
+	Rand      io.Reader // of request ids, safe for concurrent use; nil means crypto/rand
 }
 
 // Service is IAM's API.
@@ -36,6 +37,9 @@ var _ edge.Service = (*Service)(nil)
 
 // New returns the API over a directory.
 func New(cfg Config) *Service {
+	if cfg.Rand == nil {
+		cfg.Rand = rand.Reader
+	}
 	s := &Service{Directory: cfg.Directory, guard: cfg.Guard, rand: cfg.Rand}
 	s.table = s.operations()
 	return s

@@ -46,7 +46,7 @@ func (d *Directory) makeUser(ctx context.Context, spec UserSpec) (user, error) {
 	if _, exists := d.users.Get(ctx, strings.ToLower(spec.Name)); exists {
 		return user{}, alreadyExists("User with name %s already exists.", spec.Name)
 	}
-	id, err := newID(d.cfg.Rand, "AIDA", 21)
+	id, err := NewID(d.cfg.Rand, "AIDA", 21)
 	if err != nil {
 		return user{}, err
 	}
