@@ -1,0 +1,89 @@
+package onboarding
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/iam"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
+)
+
+// Server is whose role a role is.
+type Server struct {
+	Environment string
+	Name        string
+}
+
+// RoleNames lists the roles that an import id may mean, the likeliest first. An id is <server_name>,
+// <environment>/<server_name>, the name of the role, or its ARN; environment may be empty where the provider has none.
+func RoleNames(id, project, environment string) ([]string, error) {
+	if strings.HasPrefix(id, "arn:") {
+		arn, err := access.ParseARN(id)
+		if err != nil {
+			return nil, fmt.Errorf("import id %q: %w", id, err)
+		}
+		path, ok := strings.CutPrefix(arn.Resource, "role/")
+		if arn.Service != "iam" || !ok {
+			return nil, fmt.Errorf("import id %q is not the ARN of a role", id)
+		}
+		return []string{path[strings.LastIndex(path, "/")+1:]}, nil
+	}
+	if env, server, ok := strings.Cut(id, "/"); ok {
+		if err := access.ValidateEnvironment(env); err != nil {
+			return nil, fmt.Errorf("import id %q: %w", id, err)
+		}
+		if err := access.ValidateServerName(server); err != nil {
+			return nil, fmt.Errorf("import id %q: %w", id, err)
+		}
+		return []string{access.Name(project, env, server)}, nil
+	}
+	if err := access.ValidateServerName(id); err != nil {
+		return nil, fmt.Errorf("import id %q is none of <server_name>, <environment>/<server_name>, a role's name or its ARN: %w", id, err)
+	}
+	if environment == "" || strings.HasPrefix(id, project+"-") {
+		names := []string{id}
+		if environment != "" {
+			names = append(names, access.Name(project, environment, id))
+		}
+		return names, nil
+	}
+	return []string{access.Name(project, environment, id), id}, nil
+}
+
+// Tags by which plain modules named a server.
+const (
+	legacyServer      = "Server"
+	legacyEnvironment = "Environment"
+)
+
+// ServerOf tells whose a role is: by its journal, by the tags of a plain module, or by its name.
+func ServerOf(role iam.Role, project, environment string) (Server, error) {
+	j := parseJournal(role.Tags)
+	candidates := []Server{
+		{Environment: j.Environment, Name: j.Server},
+		{Environment: role.Tags[legacyEnvironment], Name: role.Tags[legacyServer]},
+		{Environment: environment, Name: strings.TrimPrefix(role.Name, access.Name(project, environment, ""))},
+	}
+	for _, s := range candidates {
+		if s.Environment != "" && s.Name != "" && access.Name(project, s.Environment, s.Name) == role.Name {
+			return s, nil
+		}
+	}
+	return Server{}, fmt.Errorf("role %s is not named %s, so it cannot be told which server it belongs to",
+		role.Name, access.Name(project, "<environment>", "<server_name>"))
+}
+
+// auth0Subject ends the subject of an Auth0 machine-to-machine client.
+const auth0Subject = "@clients"
+
+// ClientOf tells from a trust policy which identity provider's client it lets in.
+func ClientOf(trust access.Trust) (idp.Kind, string, error) {
+	if trust.Mode == access.Vending {
+		return "", "", fmt.Errorf("the role trusts %s: the client is named by the mapping table alone", trust.VendingRoleARN)
+	}
+	if id, ok := strings.CutSuffix(trust.Subject, auth0Subject); ok && id != "" {
+		return idp.Auth0, id, nil
+	}
+	return "", "", fmt.Errorf("the subject %q is not that of a client that oidcs3 knows (Auth0: <client id>%s)", trust.Subject, auth0Subject)
+}

@@ -1,0 +1,181 @@
+package onboarding
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/apierror"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/iam"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/rolemap"
+)
+
+// Observed is what there is of a server's access.
+type Observed struct {
+	Role     *iam.Role // nil: gone
+	Client   idp.Client
+	Row      rolemap.Row // zero: none
+	Listed   bool        // the OIDC provider lists the client id
+	Journal  Journal
+	Drift    []string // what an update mends, in words; what attributes of their own show is not repeated
+	Foreign  []string // what is on the role and not ours: shown, never touched
+	Resolved Resolved
+}
+
+// Gone reports whether nothing is left.
+func (o Observed) Gone() bool { return o.Role == nil && !o.Client.Exists() }
+
+// Reference says which onboarding is meant, from what was remembered of it.
+type Reference struct {
+	ClientID     string // empty: not known
+	OnboardingID string // empty: not known
+	RoleARN      string // empty: not known
+}
+
+// Observe reads a server's access and compares it with what is wanted. What is missing is reported as drift; it fails
+// only where it cannot tell. Reads may be shared with other servers of the run.
+func (c *Controller) Observe(ctx context.Context, want Resolved, ref Reference) (Observed, error) {
+	o := Observed{Resolved: want}
+	role, err := c.roles.Look(ctx, want.Name())
+	switch {
+	case err == nil:
+		o.Role, o.Journal = &role, parseJournal(role.Tags)
+	case !apierror.Is(err, apierror.NotFound):
+		return o, fmt.Errorf("read role %s: %w", want.Name(), err)
+	}
+	if ref.OnboardingID == "" {
+		ref.OnboardingID = o.Journal.OnboardingID
+	}
+	for _, id := range slices.Compact([]string{ref.ClientID, o.Journal.ClientID}) {
+		if id == "" || o.Client.Exists() {
+			continue
+		}
+		if o.Client, err = c.lookUp(ctx, want.Desired, id); err != nil {
+			return o, err
+		}
+	}
+	w := &work{c: c, want: want, id: ref.OnboardingID, client: o.Client}
+	if o.Role != nil {
+		w.role = *o.Role
+	}
+	if err := c.observeAround(ctx, w); err != nil {
+		return o, err
+	}
+	o.Row, o.Listed = w.row, w.listed
+	o.Drift, o.Foreign = w.drift(), w.foreign()
+	return o, nil
+}
+
+// lookUp reads a client by its id; the zero Client where it is gone.
+func (c *Controller) lookUp(ctx context.Context, d Desired, id string) (idp.Client, error) {
+	client, err := c.clients.Find(ctx, idp.Lookup{ID: id, Audience: d.Identity.Audience})
+	if apierror.Is(err, apierror.NotFound) {
+		return idp.Client{}, nil
+	}
+	if err != nil {
+		return idp.Client{}, fmt.Errorf("read client %s: %w", id, err)
+	}
+	return client, nil
+}
+
+// find reads a client itself, by its id or else by its onboarding; the zero Client where there is none.
+func (c *Controller) find(ctx context.Context, d Desired, id, onboardingID string) (idp.Client, error) {
+	client, err := c.clients.Find(ctx, idp.Lookup{
+		ID: id, OnboardingID: onboardingID, Name: d.Name(), Audience: d.Identity.Audience, Fresh: true,
+	})
+	if apierror.Is(err, apierror.NotFound) {
+		return idp.Client{}, nil
+	}
+	if err != nil {
+		return idp.Client{}, fmt.Errorf("look for the client of onboarding %s: %w", onboardingID, err)
+	}
+	return client, nil
+}
+
+// observeAround reads what belongs to role and client besides themselves.
+func (c *Controller) observeAround(ctx context.Context, w *work) error {
+	if w.want.Mode == access.Vending && w.client.Exists() {
+		row, err := c.mappings.Look(ctx, w.want.Identity.Vending.Table, c.rowKey(w.want.Issuer, w.client.ID))
+		if err != nil && !apierror.Is(err, apierror.NotFound) {
+			return fmt.Errorf("read the mapping row of client %s: %w", w.client.ID, err)
+		}
+		w.row = row
+	}
+	was := parseJournal(w.role.Tags)
+	if w.want.Mode != access.AZP && was.Mode != access.AZP {
+		return nil // the OIDC provider's list was never touched
+	}
+	provider, err := c.roles.OIDCProvider(ctx, w.want.Identity.ProviderARN)
+	if err != nil && !apierror.Is(err, apierror.NotFound) {
+		return fmt.Errorf("read the OIDC provider %s: %w", w.want.Identity.ProviderARN, err)
+	}
+	w.listed = w.client.Exists() && slices.Contains(provider.ClientIDs, w.client.ID)
+	if was.ClientID != "" && was.ClientID != w.client.ID && slices.Contains(provider.ClientIDs, was.ClientID) {
+		w.unlisted = was.ClientID
+	}
+	return nil
+}
+
+// rowKey is the mapping table's key: a client id of Cognito stands alone, others are told apart by their issuer.
+func (c *Controller) rowKey(issuer, clientID string) string {
+	if c.clients.Kind() == idp.Cognito {
+		return clientID
+	}
+	return rolemap.Key(issuer, clientID)
+}
+
+// drift says what an update would mend.
+func (w *work) drift() []string {
+	var drift []string
+	add := func(format string, args ...any) { drift = append(drift, fmt.Sprintf(format, args...)) }
+	if w.role.Name == "" {
+		add("role %s is missing", w.name())
+	} else if j := parseJournal(w.role.Tags); j.Phase == Pending {
+		add("onboarding of role %s is not finished", w.name())
+	} else if tags := w.missingJournal(); len(tags) > 0 {
+		add("role %s has not the tags %v", w.name(), tags)
+	}
+	for _, part := range w.c.clients.Parts() {
+		drift = append(drift, part.Deviations(w.client, w.spec())...)
+	}
+	if w.client.Exists() {
+		if w.want.Mode == access.Vending && w.role.Name != "" && w.row != w.wantedRow() {
+			add("mapping row of client %s is missing or differs", w.client.ID)
+		}
+		if w.want.Mode == access.AZP && !w.listed {
+			add("OIDC provider %s does not list client %s", w.want.Identity.ProviderARN, w.client.ID)
+		}
+	}
+	return drift
+}
+
+// missingJournal lists the journal's tags that are absent or wrong.
+func (w *work) missingJournal() []string {
+	want := Journal{
+		Server: w.want.Server, Environment: w.want.Environment, Provider: w.c.clients.Kind(),
+		OnboardingID: w.id, ClientID: w.client.ID, Mode: w.want.Mode, Phase: Ready,
+	}.tags()
+	delete(want, tagLock) // who held it last does not matter
+	if w.id == "" {
+		want[tagID] = "(new)"
+	}
+	set, _ := difference(w.role.Tags, want)
+	return slices.Sorted(maps.Keys(set))
+}
+
+// foreign lists what others have put on the role.
+func (w *work) foreign() []string {
+	var foreign []string
+	for _, policy := range slices.Sorted(maps.Keys(w.role.InlinePolicies)) {
+		if policy != access.ObjectPolicy && policy != access.ListPolicy {
+			foreign = append(foreign, "inline policy "+policy)
+		}
+	}
+	for _, arn := range w.role.AttachedPolicies {
+		foreign = append(foreign, "attached policy "+arn)
+	}
+	return foreign
+}

@@ -1,0 +1,549 @@
+package onboarding
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/apierror"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/iam"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/rolemap"
+)
+
+// work is one server on its way from what is there to what is wanted. Steps read and write it.
+type work struct {
+	c     *Controller
+	want  Resolved
+	id    string // onboarding id
+	known bool   // the id is that of an earlier operation
+	claim *claim
+
+	role   iam.Role   // zero: does not exist
+	client idp.Client // zero: does not exist
+	row    rolemap.Row
+	listed bool // the OIDC provider has the client id in its list
+	// unlisted is the id of a client that is no more and still stands in that list; empty: none.
+	unlisted string
+
+	adopted bool // an unfinished onboarding was found and is gone on with
+}
+
+// steps lists everything that may have to be done, in the order that keeps the promises: the lock first, the trust
+// policy only when all else stands, then what must not be taken away before.
+func (w *work) steps() []step {
+	steps := []step{w.createRole(), w.unlistGone()}
+	for i, part := range w.c.clients.Parts() {
+		steps = append(steps, w.applyPart(part, i == 0))
+		if i == 0 {
+			steps = append(steps, w.recordClient())
+		}
+	}
+	steps = append(steps, w.mapClient())
+	steps = append(steps, w.roleSettings()...)
+	steps = append(steps, w.policies()...)
+	return append(steps, w.listAudience(), w.commit(), w.unlistAudience(), w.markReady())
+}
+
+func (w *work) name() string { return w.want.Name() }
+
+// createRole takes the lock.
+func (w *work) createRole() step {
+	return step{
+		name:    "create role " + w.name(),
+		needed:  func() bool { return w.role.Name == "" },
+		remains: "role " + w.name(),
+		makes:   theRole,
+		do: func(ctx context.Context) error {
+			until := w.claim.expiry()
+			tags := maps.Clone(w.want.Tags)
+			if tags == nil {
+				tags = map[string]string{}
+			}
+			maps.Copy(tags, Journal{
+				Server: w.want.Server, Environment: w.want.Environment, Provider: w.c.clients.Kind(), OnboardingID: w.id,
+				ClientID: w.client.ID, Mode: w.want.Mode, Phase: Pending, Holder: w.claim.holder, Until: until,
+			}.tags())
+			role, err := w.c.roles.Create(ctx, iam.RoleSpec{
+				Name:                w.name(),
+				Description:         w.want.roleDescription(),
+				TrustPolicy:         access.DenyAll(),
+				MaxSessionDuration:  w.want.MaxSessionDuration,
+				PermissionsBoundary: w.want.PermissionsBoundary,
+				Tags:                tags,
+			})
+			if apierror.Is(err, apierror.Exists) {
+				return w.adopt(ctx, err)
+			}
+			if err == nil {
+				w.role = role
+				w.claim.took(until)
+			}
+			return err
+		},
+		settled: func(ctx context.Context) (bool, error) {
+			role, err := w.c.roles.Read(ctx, w.name())
+			if apierror.Is(err, apierror.NotFound) {
+				return false, nil
+			}
+			if err != nil {
+				return false, err
+			}
+			j := parseJournal(role.Tags)
+			if j.OnboardingID != w.id || j.Holder != w.claim.holder {
+				return false, nil // somebody else's: the next attempt says so
+			}
+			w.role = role
+			w.claim.took(j.Until)
+			return true, nil
+		},
+		undo: func(ctx context.Context) error {
+			// The name alone does not make the role ours: an attempt of unknown effect may have met another's.
+			role, err := w.c.roles.Read(ctx, w.name())
+			if apierror.Is(err, apierror.NotFound) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if parseJournal(role.Tags).OnboardingID != w.id {
+				return nil
+			}
+			return w.c.removeRole(ctx, role)
+		},
+	}
+}
+
+// adopt goes on with an unfinished onboarding of the server, if that is what holds the name.
+func (w *work) adopt(ctx context.Context, taken error) error {
+	role, err := w.c.roles.Read(ctx, w.name())
+	if err != nil {
+		return errors.Join(taken, err)
+	}
+	if parseJournal(role.Tags).OnboardingID == w.id { // an attempt that seemed to have failed
+		w.role = role
+		w.claim.took(parseJournal(role.Tags).Until)
+		return nil
+	}
+	if w.client.Exists() {
+		return &Owned{Role: role.Name, ImportID: "", Reason: "another onboarding has taken the name"}
+	}
+	role, err = w.claim.takeOver(ctx, w.want.Desired, role)
+	if err != nil {
+		return err
+	}
+	j := parseJournal(role.Tags)
+	w.role, w.id, w.adopted = role, j.OnboardingID, true
+	w.client, err = w.c.find(ctx, w.want.Desired, j.ClientID, j.OnboardingID)
+	if err != nil {
+		return err
+	}
+	return w.c.observeAround(ctx, w)
+}
+
+// applyPart makes or mends one part of the client.
+func (w *work) applyPart(part idp.Part, first bool) step {
+	var before idp.Client
+	within, makes := theClient, object("")
+	if first {
+		within, makes = "", theClient
+	}
+	return step{
+		name:    "apply " + part.Name + " " + w.name(),
+		needed:  func() bool { return len(part.Deviations(w.client, w.spec())) > 0 },
+		remains: part.Name + " " + w.name(),
+		within:  within,
+		makes:   makes,
+		do: func(ctx context.Context) error {
+			before = w.client
+			return part.Apply(ctx, &w.client, w.spec())
+		},
+		settled: func(ctx context.Context) (bool, error) {
+			found, err := w.c.find(ctx, w.want.Desired, w.client.ID, w.id)
+			if err != nil || !found.Exists() {
+				return false, err
+			}
+			if found.Secret == "" {
+				found.Secret = w.client.Secret
+			}
+			w.client = found
+			return len(part.Deviations(found, w.spec())) == 0, nil
+		},
+		undo: func(ctx context.Context) error {
+			if w.adopted {
+				before = idp.Client{}
+			}
+			if !w.client.Exists() { // made, perhaps, by an attempt whose answer was lost
+				found, err := w.c.find(ctx, w.want.Desired, "", w.id)
+				if err != nil || !found.Exists() {
+					return err
+				}
+				w.client = found
+			}
+			if first && !before.Exists() {
+				return w.c.clients.Delete(ctx, w.client)
+			}
+			return part.Revert(ctx, &w.client, before)
+		},
+	}
+}
+
+// recordClient writes the client's id into the journal, where a crash or a lost response can be resumed from, and that
+// the OIDC provider's list is about to be touched.
+func (w *work) recordClient() step {
+	var before map[string]string
+	entry := func() map[string]string {
+		tags := map[string]string{tagClient: w.client.ID}
+		if w.want.Mode == access.AZP {
+			tags[tagMode] = string(access.AZP)
+		}
+		return tags
+	}
+	return step{
+		name:    "record client id on role " + w.name(),
+		journal: true,
+		needed: func() bool {
+			set, _ := difference(w.role.Tags, entry())
+			return len(set) > 0
+		},
+		remains: "tag " + tagClient + " of role " + w.name(),
+		within:  theRole,
+		do: func(ctx context.Context) error {
+			before = w.role.Tags
+			return w.tag(ctx, entry())
+		},
+		undo: func(ctx context.Context) error { return w.restoreTags(ctx, before, []string{tagClient, tagMode}) },
+	}
+}
+
+// mapClient writes the row that credential vending looks up.
+func (w *work) mapClient() step {
+	var before rolemap.Row
+	table := w.want.Identity.Vending.Table
+	return step{
+		name:    "map client to role " + w.name(),
+		needed:  func() bool { return w.want.Mode == access.Vending && w.row != w.wantedRow() },
+		remains: "mapping row of " + w.name() + " in table " + table,
+		do: func(ctx context.Context) error {
+			before = w.row
+			row := w.wantedRow()
+			if err := w.c.mappings.Put(ctx, table, row); err != nil {
+				return err
+			}
+			w.row = row
+			return nil
+		},
+		undo: func(ctx context.Context) error {
+			if w.want.Mode != access.Vending {
+				return nil
+			}
+			if before != (rolemap.Row{}) {
+				return w.c.mappings.Put(ctx, table, before)
+			}
+			row := w.wantedRow()
+			return w.c.mappings.Delete(ctx, table, row.ClientID, row.RoleARN)
+		},
+	}
+}
+
+func (w *work) wantedRow() rolemap.Row {
+	return rolemap.Row{
+		ClientID:   w.c.rowKey(w.want.Issuer, w.client.ID),
+		RoleARN:    w.role.ARN,
+		ServerName: w.want.Server,
+		Prefix:     w.want.Prefix,
+	}
+}
+
+// roleSettings mends what a role has besides its policies. A new role is made with them.
+func (w *work) roleSettings() []step {
+	setting := func(what string, needed func() bool, do func(context.Context) error, undo func(ctx context.Context, before iam.Role) error) step {
+		var before iam.Role
+		return step{
+			name:    "set " + what + " of role " + w.name(),
+			needed:  needed,
+			remains: "changed " + what + " of role " + w.name(),
+			within:  theRole,
+			do: func(ctx context.Context) error {
+				before = w.role
+				return do(ctx)
+			},
+			undo: func(ctx context.Context) error {
+				if before.Name == "" { // it was not this run that set it
+					return nil
+				}
+				return undo(ctx, before)
+			},
+		}
+	}
+	duration := func(ctx context.Context, d time.Duration) error {
+		err := w.c.roles.SetMaxSessionDuration(ctx, w.name(), d, w.role.Description)
+		if err == nil {
+			w.role.MaxSessionDuration = d
+		}
+		return err
+	}
+	boundary := func(ctx context.Context, arn string) error {
+		err := w.c.roles.SetPermissionsBoundary(ctx, w.name(), arn)
+		if err == nil {
+			w.role.PermissionsBoundary = arn
+		}
+		return err
+	}
+	return []step{
+		setting("session duration",
+			func() bool { return w.role.MaxSessionDuration != w.want.MaxSessionDuration },
+			func(ctx context.Context) error { return duration(ctx, w.want.MaxSessionDuration) },
+			func(ctx context.Context, before iam.Role) error { return duration(ctx, before.MaxSessionDuration) }),
+		setting("permissions boundary",
+			func() bool { return w.role.PermissionsBoundary != w.want.PermissionsBoundary },
+			func(ctx context.Context) error { return boundary(ctx, w.want.PermissionsBoundary) },
+			func(ctx context.Context, before iam.Role) error { return boundary(ctx, before.PermissionsBoundary) }),
+		// New tags first, so that none that a policy's condition needs is ever missing.
+		setting("tags", func() bool { return len(w.newTags()) > 0 },
+			func(ctx context.Context) error { return w.tag(ctx, w.newTags()) },
+			func(ctx context.Context, before iam.Role) error {
+				return w.restoreTags(ctx, before.Tags, slices.Sorted(maps.Keys(w.want.Tags)))
+			}),
+		setting("fewer tags", func() bool { return len(w.oldTags()) > 0 },
+			func(ctx context.Context) error { return w.untag(ctx, w.oldTags()) },
+			func(ctx context.Context, before iam.Role) error {
+				return w.restoreTags(ctx, before.Tags, slices.Sorted(maps.Keys(userTags(before.Tags))))
+			}),
+	}
+}
+
+// newTags are the users' tags that the role lacks or has with another value.
+func (w *work) newTags() map[string]string {
+	set, _ := difference(userTags(w.role.Tags), w.want.Tags)
+	return set
+}
+
+// oldTags are the keys of tags that the role has and nobody wants.
+func (w *work) oldTags() []string {
+	_, remove := difference(userTags(w.role.Tags), w.want.Tags)
+	return remove
+}
+
+// policies puts the inline policies that are wanted and deletes those of ours that are not.
+func (w *work) policies() []step {
+	wanted := w.want.Permissions().Policies()
+	var steps []step
+	for _, policy := range []string{access.ObjectPolicy, access.ListPolicy} {
+		var before string
+		document := wanted[policy]
+		put := func(ctx context.Context, document string) error {
+			if document == "" {
+				return w.c.roles.DeletePolicy(ctx, w.name(), policy)
+			}
+			return w.c.roles.PutPolicy(ctx, w.name(), policy, document)
+		}
+		verb := "put"
+		if document == "" {
+			verb = "delete"
+		}
+		steps = append(steps, step{
+			name: verb + " policy " + policy + " of role " + w.name(),
+			needed: func() bool {
+				have := w.role.InlinePolicies[policy]
+				return have != document && !access.Equivalent(have, document)
+			},
+			remains: "changed policy " + policy + " of role " + w.name(),
+			within:  theRole,
+			do: func(ctx context.Context) error {
+				before = w.role.InlinePolicies[policy]
+				if err := put(ctx, document); err != nil {
+					return err
+				}
+				w.role.InlinePolicies = with(w.role.InlinePolicies, policy, document)
+				return nil
+			},
+			undo: func(ctx context.Context) error {
+				if w.adopted {
+					before = ""
+				}
+				return put(ctx, before)
+			},
+		})
+	}
+	return steps
+}
+
+// with returns a copy of m in which key has the value, or none where the value is empty.
+func with(m map[string]string, key, value string) map[string]string {
+	m = maps.Clone(m)
+	if m == nil {
+		m = map[string]string{}
+	}
+	m[key] = value
+	if value == "" {
+		delete(m, key)
+	}
+	return m
+}
+
+// listAudience adds the client to the OIDC provider's client IDs, where its tokens name it in azp.
+func (w *work) listAudience() step {
+	provider := w.want.Identity.ProviderARN
+	return step{
+		name:    "add client " + w.name() + " to OIDC provider " + provider,
+		needed:  func() bool { return w.want.Mode == access.AZP && !w.listed },
+		remains: "client ID of " + w.name() + " in the list of " + provider,
+		do: func(ctx context.Context) error {
+			err := w.c.roles.AddAudience(ctx, provider, w.client.ID)
+			w.listed = w.listed || err == nil
+			return err
+		},
+		undo: func(ctx context.Context) error {
+			if w.want.Mode != access.AZP {
+				return nil
+			}
+			return w.c.roles.RemoveAudience(ctx, provider, w.client.ID)
+		},
+	}
+}
+
+// commit lets the client in.
+func (w *work) commit() step {
+	var before string
+	return step{
+		name:    "set trust policy of role " + w.name(),
+		needed:  func() bool { return !access.Equivalent(w.role.TrustPolicy, w.want.trust(w.client)) },
+		remains: "changed trust policy of role " + w.name(),
+		within:  theRole,
+		do: func(ctx context.Context) error {
+			before = w.role.TrustPolicy
+			document := w.want.trust(w.client)
+			if err := w.c.roles.SetTrust(ctx, w.name(), document); err != nil {
+				return err
+			}
+			w.role.TrustPolicy = document
+			return nil
+		},
+		undo: func(ctx context.Context) error {
+			if w.adopted || before == "" {
+				before = access.DenyAll()
+			}
+			return w.c.roles.SetTrust(ctx, w.name(), before)
+		},
+	}
+}
+
+// markReady closes the journal.
+func (w *work) markReady() step {
+	var before map[string]string
+	entry := func() map[string]string {
+		return Journal{
+			Server: w.want.Server, Environment: w.want.Environment, Provider: w.c.clients.Kind(),
+			OnboardingID: w.id, ClientID: w.client.ID, Mode: w.want.Mode, Phase: Ready,
+		}.tags()
+	}
+	return step{
+		name: "mark role " + w.name() + " ready",
+		needed: func() bool {
+			for key, value := range entry() {
+				if w.role.Tags[key] != value {
+					return true
+				}
+			}
+			return false
+		},
+		remains: "changed tags of role " + w.name(),
+		within:  theRole,
+		do: func(ctx context.Context) error {
+			before = w.role.Tags
+			w.claim.release()
+			return w.tag(ctx, entry())
+		},
+		undo: func(ctx context.Context) error {
+			return w.restoreTags(ctx, before, slices.Sorted(maps.Keys(entry())))
+		},
+	}
+}
+
+// unlistAudience takes the client off the OIDC provider's list, where its tokens no longer need it.
+func (w *work) unlistAudience() step {
+	provider := w.want.Identity.ProviderARN
+	return step{
+		name:    "remove client " + w.name() + " from OIDC provider " + provider,
+		needed:  func() bool { return w.want.Mode != access.AZP && w.listed },
+		remains: "missing client ID of " + w.name() + " in the list of " + provider,
+		do: func(ctx context.Context) error {
+			err := w.c.roles.RemoveAudience(ctx, provider, w.client.ID)
+			w.listed = w.listed && err != nil
+			return err
+		},
+		undo: func(ctx context.Context) error {
+			if w.adopted {
+				return nil
+			}
+			return w.c.roles.AddAudience(ctx, provider, w.client.ID)
+		},
+	}
+}
+
+// unlistGone takes a client that is no more off that list, while trust policy and journal still name it.
+func (w *work) unlistGone() step {
+	provider := w.want.Identity.ProviderARN
+	return step{
+		name:   "remove a deleted client of " + w.name() + " from OIDC provider " + provider,
+		needed: func() bool { return w.unlisted != "" },
+		do: func(ctx context.Context) error {
+			err := w.c.roles.RemoveAudience(ctx, provider, w.unlisted)
+			if err == nil {
+				w.unlisted = ""
+			}
+			return err
+		},
+	}
+}
+
+func (w *work) spec() idp.Spec { return w.want.client(w.id) }
+
+func (w *work) tag(ctx context.Context, tags map[string]string) error {
+	if err := w.c.roles.Tag(ctx, w.name(), tags); err != nil {
+		return err
+	}
+	w.role.Tags = maps.Clone(w.role.Tags)
+	if w.role.Tags == nil {
+		w.role.Tags = map[string]string{}
+	}
+	maps.Copy(w.role.Tags, tags)
+	return nil
+}
+
+func (w *work) untag(ctx context.Context, keys []string) error {
+	if err := w.c.roles.Untag(ctx, w.name(), keys); err != nil {
+		return err
+	}
+	w.role.Tags = maps.Clone(w.role.Tags)
+	maps.DeleteFunc(w.role.Tags, func(key, _ string) bool { return slices.Contains(keys, key) })
+	return nil
+}
+
+// restoreTags gives the tags of the keys their values from before. A role that is gone needs none.
+func (w *work) restoreTags(ctx context.Context, before map[string]string, keys []string) error {
+	set := map[string]string{}
+	var remove []string
+	for _, key := range keys {
+		if value, ok := before[key]; ok {
+			set[key] = value
+		} else {
+			remove = append(remove, key)
+		}
+	}
+	var err error
+	if len(set) > 0 {
+		err = w.tag(ctx, set)
+	}
+	if err == nil && len(remove) > 0 {
+		err = w.untag(ctx, remove)
+	}
+	if apierror.Is(err, apierror.NotFound) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,459 @@
+package onboarding
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/apierror"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/iam"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/rolemap"
+)
+
+// world is the clouds as a controller sees them through its interfaces, small enough to be obviously right. Every
+// changing call goes through strike, where a test injects what goes wrong.
+type world struct {
+	mu         sync.Mutex
+	roles      map[string]iam.Role
+	clients    map[string]*registered
+	rows       map[string]rolemap.Row
+	listed     map[string]bool
+	nextID     int
+	calls      []string // changing calls that were tried
+	strike     func(call int, name string) blow
+	breaches   []string // promises seen broken
+	readable   bool     // whether the identity provider shows secrets
+	api        idp.API
+	complete   func(role iam.Role) bool // whether all else stands when a role is opened
+	onOpen     func(role iam.Role)
+	reads      int
+	deadReads  bool // reads fail too
+	undoFails  bool // even closing a role may fail then
+	remembered Reference
+}
+
+type registered struct {
+	client  idp.Client
+	granted bool
+}
+
+// blow is what happens to one call.
+type blow int
+
+const (
+	none       blow = iota
+	lostBefore      // no effect, no answer
+	lostAfter       // effect, no answer
+	refused         // no effect, a clear refusal
+	crash           // no effect, and the process is gone
+	crashAfter      // effect, and the process is gone
+)
+
+// died is how the process ends in a test: by panic, so that no deferred undo can run.
+type died struct{ call string }
+
+func newWorld() *world {
+	w := &world{
+		roles: map[string]iam.Role{}, clients: map[string]*registered{}, rows: map[string]rolemap.Row{}, listed: map[string]bool{},
+		readable: true,
+		api:      idp.API{Audience: audience, Issuer: "https://tenant.example/", TokenEndpoint: "https://tenant.example/oauth/token"},
+	}
+	w.strike = func(int, string) blow { return none }
+	return w
+}
+
+// change makes one changing call: effect runs unless the call is struck before it.
+func (w *world) change(name string, effect func() error) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.calls = append(w.calls, name)
+	b := w.strike(len(w.calls), name)
+	lost := &apierror.Error{Kind: apierror.Ambiguous, Service: "test", Operation: name, Message: "connection reset"}
+	switch b {
+	case lostBefore:
+		return lost
+	case refused:
+		return &apierror.Error{Kind: apierror.Denied, Service: "test", Operation: name, Message: "refused"}
+	case crash:
+		panic(died{name})
+	case none, lostAfter, crashAfter:
+	}
+	err := effect()
+	switch b {
+	case lostAfter:
+		return lost
+	case crashAfter:
+		panic(died{name})
+	case none, lostBefore, refused, crash:
+	}
+	return err
+}
+
+func (w *world) breach(format string, args ...any) {
+	w.breaches = append(w.breaches, fmt.Sprintf(format, args...))
+}
+
+func failed(kind apierror.Kind, operation, object string) error {
+	return &apierror.Error{Kind: kind, Service: "test", Operation: operation, Object: object, Message: kind.String()}
+}
+
+// onRole changes a role that must exist.
+func (w *world) onRole(operation, name string, f func(*iam.Role)) error {
+	return w.change(operation, func() error {
+		role, ok := w.roles[name]
+		if !ok {
+			return failed(apierror.NotFound, operation, "role "+name)
+		}
+		role.Tags, role.InlinePolicies = maps.Clone(role.Tags), maps.Clone(role.InlinePolicies)
+		f(&role)
+		w.roles[name] = role
+		return nil
+	})
+}
+
+// worldRoles is the world as Roles.
+type worldRoles struct{ *world }
+
+func (w worldRoles) Create(_ context.Context, s iam.RoleSpec) (role iam.Role, err error) {
+	err = w.change("CreateRole", func() error {
+		if _, ok := w.roles[s.Name]; ok {
+			return failed(apierror.Exists, "CreateRole", "role "+s.Name)
+		}
+		if !access.IsDenyAll(s.TrustPolicy) {
+			w.breach("role %s was created open", s.Name)
+		}
+		role = iam.Role{
+			Name: s.Name, ARN: access.RoleARN("aws", "123456789012", s.Name), TrustPolicy: s.TrustPolicy, Tags: maps.Clone(s.Tags),
+			MaxSessionDuration: s.MaxSessionDuration, PermissionsBoundary: s.PermissionsBoundary, InlinePolicies: map[string]string{},
+		}
+		w.roles[s.Name] = role
+		return nil
+	})
+	if err != nil {
+		return iam.Role{}, err
+	}
+	return role, nil
+}
+
+func (w worldRoles) Read(_ context.Context, name string) (iam.Role, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.reads++
+	if w.deadReads {
+		return iam.Role{}, failed(apierror.Unavailable, "GetRole", "role "+name)
+	}
+	role, ok := w.roles[name]
+	if !ok {
+		return iam.Role{}, failed(apierror.NotFound, "GetRole", "role "+name)
+	}
+	return role, nil
+}
+
+func (w worldRoles) Look(ctx context.Context, name string) (iam.Role, error) {
+	return w.Read(ctx, name)
+}
+
+func (w worldRoles) SetTrust(_ context.Context, name, document string) error {
+	return w.onRole("UpdateAssumeRolePolicy", name, func(r *iam.Role) {
+		r.TrustPolicy = document
+		if !access.IsDenyAll(document) && w.complete != nil && !w.complete(*r) {
+			w.breach("role %s was opened before everything else stood", name)
+		}
+	})
+}
+
+func (w worldRoles) SetMaxSessionDuration(_ context.Context, name string, d time.Duration, _ string) error {
+	return w.onRole("UpdateRole", name, func(r *iam.Role) { r.MaxSessionDuration = d })
+}
+
+func (w worldRoles) SetPermissionsBoundary(_ context.Context, name, arn string) error {
+	return w.onRole("PutRolePermissionsBoundary", name, func(r *iam.Role) { r.PermissionsBoundary = arn })
+}
+
+func (w worldRoles) PutPolicy(_ context.Context, name, policy, document string) error {
+	return w.onRole("PutRolePolicy", name, func(r *iam.Role) { r.InlinePolicies = with(r.InlinePolicies, policy, document) })
+}
+
+func (w worldRoles) DeletePolicy(_ context.Context, name, policy string) error {
+	return w.gone(w.onRole("DeleteRolePolicy", name, func(r *iam.Role) { r.InlinePolicies = with(r.InlinePolicies, policy, "") }))
+}
+
+func (w worldRoles) gone(err error) error {
+	if apierror.Is(err, apierror.NotFound) {
+		return nil
+	}
+	return err
+}
+
+func (w worldRoles) Tag(_ context.Context, name string, tags map[string]string) error {
+	return w.onRole("TagRole", name, func(r *iam.Role) { maps.Copy(r.Tags, tags) })
+}
+
+func (w worldRoles) Untag(_ context.Context, name string, keys []string) error {
+	return w.onRole("UntagRole", name, func(r *iam.Role) {
+		for _, key := range keys {
+			delete(r.Tags, key)
+		}
+	})
+}
+
+func (w worldRoles) Delete(_ context.Context, name string) error {
+	return w.change("DeleteRole", func() error {
+		role, ok := w.roles[name]
+		if !ok {
+			return nil
+		}
+		if len(role.InlinePolicies)+len(role.AttachedPolicies) > 0 {
+			return failed(apierror.Conflict, "DeleteRole", "role "+name)
+		}
+		if !access.IsDenyAll(role.TrustPolicy) && !w.undoFails {
+			w.breach("role %s was deleted while open", name)
+		}
+		delete(w.roles, name)
+		return nil
+	})
+}
+
+func (w worldRoles) OIDCProvider(_ context.Context, arn string) (iam.OIDCProvider, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	ids := append([]string{audience}, slices.Sorted(maps.Keys(w.listed))...)
+	return iam.OIDCProvider{ARN: arn, URL: strings.TrimPrefix(w.api.Issuer, "https://"), ClientIDs: ids}, nil
+}
+
+func (w worldRoles) AddAudience(_ context.Context, _, id string) error {
+	return w.change("AddClientIDToOpenIDConnectProvider", func() error { w.listed[id] = true; return nil })
+}
+
+func (w worldRoles) RemoveAudience(_ context.Context, _, id string) error {
+	return w.change("RemoveClientIDFromOpenIDConnectProvider", func() error { delete(w.listed, id); return nil })
+}
+
+// worldClients is the world as an identity provider of the simplest kind: a client and its grant.
+type worldClients struct{ *world }
+
+func (w worldClients) Kind() idp.Kind { return idp.Auth0 }
+
+func (w worldClients) API(context.Context, string) (idp.API, error) { return w.api, nil }
+
+func (w worldClients) Find(_ context.Context, which idp.Lookup) (idp.Client, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.deadReads {
+		return idp.Client{}, failed(apierror.Unavailable, "GET client", which.ID)
+	}
+	for id, r := range w.clients {
+		if id == which.ID || (which.ID == "" && which.OnboardingID != "" && r.client.OnboardingID == which.OnboardingID) {
+			return w.shown(r), nil
+		}
+	}
+	return idp.Client{}, failed(apierror.NotFound, "GET client", which.ID)
+}
+
+func (w worldClients) shown(r *registered) idp.Client {
+	client := r.client
+	client.Found = r.granted
+	if !w.readable {
+		client.Secret = ""
+	}
+	return client
+}
+
+func (w worldClients) Delete(_ context.Context, c idp.Client) error {
+	return w.change("DELETE client", func() error { delete(w.clients, c.ID); return nil })
+}
+
+func (w worldClients) Parts() []idp.Part {
+	return []idp.Part{{
+		Name: "client",
+		Deviations: func(c idp.Client, s idp.Spec) []string {
+			switch {
+			case !c.Exists():
+				return []string{"client is missing"}
+			case c.Name != s.Name || c.OnboardingID != s.OnboardingID:
+				return []string{"client is not as it should be"}
+			}
+			return nil
+		},
+		Apply: func(_ context.Context, c *idp.Client, s idp.Spec) error {
+			if c.Exists() {
+				return w.change("PATCH client", func() error {
+					w.clients[c.ID].client.Name, w.clients[c.ID].client.OnboardingID = s.Name, s.OnboardingID
+					c.Name, c.OnboardingID = s.Name, s.OnboardingID
+					return nil
+				})
+			}
+			var made idp.Client
+			err := w.change("POST client", func() error {
+				w.nextID++
+				id := fmt.Sprintf("client-%d", w.nextID)
+				made = idp.Client{ID: id, Subject: id + "@clients", Name: s.Name, OnboardingID: s.OnboardingID, Method: s.Method,
+					Secret: idp.Secret("secret-of-" + id), Found: false}
+				w.clients[id] = &registered{client: made}
+				return nil
+			})
+			if err == nil {
+				*c = made
+			}
+			return err
+		},
+		Revert: func(_ context.Context, c *idp.Client, before idp.Client) error {
+			return w.change("PATCH client", func() error {
+				if r, ok := w.clients[c.ID]; ok {
+					r.client.Name, r.client.OnboardingID = before.Name, before.OnboardingID
+				}
+				return nil
+			})
+		},
+	}, {
+		Name: "client secret",
+		Deviations: func(c idp.Client, _ idp.Spec) []string {
+			if c.Exists() && c.Secret == "" && w.secretMatters(c) {
+				return []string{"client secret is not known"}
+			}
+			return nil
+		},
+		Apply: func(_ context.Context, c *idp.Client, _ idp.Spec) error {
+			err := w.change("POST rotate-secret", func() error {
+				w.clients[c.ID].client.Secret += "+"
+				c.Secret = w.clients[c.ID].client.Secret
+				return nil
+			})
+			return err
+		},
+		Revert: func(context.Context, *idp.Client, idp.Client) error { return nil },
+	}, {
+		Name: "client grant",
+		Deviations: func(c idp.Client, _ idp.Spec) []string {
+			if granted, ok := c.Found.(bool); !ok || !granted {
+				return []string{"client grant is missing"}
+			}
+			return nil
+		},
+		Apply: func(_ context.Context, c *idp.Client, _ idp.Spec) error {
+			err := w.change("POST client-grant", func() error {
+				r, ok := w.clients[c.ID]
+				if !ok {
+					return failed(apierror.NotFound, "POST client-grant", c.ID)
+				}
+				if r.granted {
+					return failed(apierror.Exists, "POST client-grant", c.ID)
+				}
+				r.granted = true
+				return nil
+			})
+			if err == nil {
+				c.Found = true
+			}
+			return err
+		},
+		Revert: func(_ context.Context, c *idp.Client, before idp.Client) error {
+			if was, _ := before.Found.(bool); was {
+				return nil
+			}
+			return w.change("DELETE client-grant", func() error {
+				if r, ok := w.clients[c.ID]; ok {
+					r.granted = false
+				}
+				return nil
+			})
+		},
+	}}
+}
+
+// secretMatters keeps reads from seeing a deviation where the secret is merely not shown.
+func (w worldClients) secretMatters(idp.Client) bool { return true }
+
+const (
+	audience    = "https://s3.example"
+	providerARN = "arn:aws:iam::123456789012:oidc-provider/tenant.example/"
+)
+
+func serverNamed(name string) Resolved {
+	d := Desired{
+		Project: "oidc-s3", Environment: "dev", Server: name, Partition: "aws", Region: "eu-west-1",
+		Bucket: "bucket-one", Prefix: "p/" + name + "/", Permission: access.Full, MaxSessionDuration: time.Hour,
+		Tags: map[string]string{"Team": "a"}, Method: idp.ClientSecret,
+		Identity: Identity{Audience: audience, ProviderARN: providerARN},
+	}
+	return Resolved{Desired: d, Mode: access.Plain, Issuer: "https://tenant.example/", TokenEndpoint: "https://tenant.example/oauth/token"}
+}
+
+func (w *world) controller() *Controller {
+	ids := 0
+	var mu sync.Mutex
+	return New(Config{Roles: worldRoles{w}, Clients: worldClients{w}, NewID: func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		ids++
+		return fmt.Sprintf("id-%p-%d", w, ids+len(w.calls)*100)
+	}})
+}
+
+// finished compares the world with what it must be when the server stands.
+func (w *world) finished(want Resolved) error {
+	var problems []string
+	add := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	role, ok := w.roles[want.Name()]
+	if !ok {
+		return errors.New("there is no role")
+	}
+	var mine []*registered
+	for _, r := range w.clients {
+		if r.client.Name == want.Name() {
+			mine = append(mine, r)
+		}
+	}
+	if len(mine) != 1 {
+		return fmt.Errorf("there are %d clients", len(mine))
+	}
+	client := mine[0]
+	if !client.granted {
+		add("the grant is missing")
+	}
+	if !access.Equivalent(role.TrustPolicy, want.trust(client.client)) {
+		add("the trust policy is %s", role.TrustPolicy)
+	}
+	if !maps.EqualFunc(role.InlinePolicies, want.Permissions().Policies(), access.Equivalent) {
+		add("the policies are %v", role.InlinePolicies)
+	}
+	if !maps.Equal(userTags(role.Tags), want.Tags) {
+		add("the tags are %v", role.Tags)
+	}
+	if len(w.listed) > 1 {
+		add("the OIDC provider lists %v", w.listed)
+	}
+	if j := parseJournal(role.Tags); j.Phase != Ready || j.ClientID != client.client.ID || j.Holder != "" {
+		add("the journal says %+v", j)
+	}
+	if w.listed[client.client.ID] != (want.Mode == access.AZP) {
+		add("the client is listed at the OIDC provider: %v", w.listed[client.client.ID])
+	}
+	if len(problems) > 0 {
+		return errors.New(strings.Join(problems, "; "))
+	}
+	return nil
+}
+
+// empty compares the world with nothing of the server.
+func (w *world) empty(want Resolved) error {
+	if _, ok := w.roles[want.Name()]; ok {
+		return errors.New("the role is left")
+	}
+	for id, r := range w.clients {
+		if r.client.Name == want.Name() {
+			return fmt.Errorf("client %s is left", id)
+		}
+	}
+	if len(w.listed) > 0 {
+		return fmt.Errorf("listed audiences are left: %v", w.listed)
+	}
+	return nil
+}
