@@ -1,0 +1,117 @@
+// Package provider is the Terraform surface of oidcs3: schemas, models, plans, diagnostics and import. What happens in
+// the clouds is package onboarding's; no other package knows Terraform's types.
+package provider
+
+import (
+	"context"
+
+	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/provider"
+	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
+)
+
+var _ provider.Provider = (*oidcs3Provider)(nil)
+
+type oidcs3Provider struct{ version string }
+
+// New returns a constructor of the provider. version goes into the User-Agent.
+func New(version string) func() provider.Provider {
+	return func() provider.Provider { return &oidcs3Provider{version: version} }
+}
+
+type providerModel struct {
+	Project     types.String `tfsdk:"project"`
+	Environment types.String `tfsdk:"environment"`
+	DefaultTags types.Map    `tfsdk:"default_tags"`
+	AWS         types.Object `tfsdk:"aws"`
+	Auth0       types.Object `tfsdk:"auth0"`
+}
+
+const defaultProject = "oidc-s3"
+
+func (p *oidcs3Provider) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
+	resp.TypeName = "oidcs3"
+	resp.Version = p.version
+}
+
+func (p *oidcs3Provider) Schema(_ context.Context, _ provider.SchemaRequest, resp *provider.SchemaResponse) {
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "Gives on-premises servers access to one prefix of an S3 bucket, with no AWS key on the host. " +
+			"Each cloud is contacted only when a resource needs it.",
+		Attributes: map[string]schema.Attribute{
+			"project": schema.StringAttribute{
+				Optional: true,
+				MarkdownDescription: "First part of the name of every role and client: `{project}-{environment}-{server_name}`. " +
+					"Defaults to `" + defaultProject + "`.",
+				Validators: []validator.String{accepted("project", access.ValidateProject)},
+			},
+			"environment": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "Environment of resources that do not name their own, such as `dev` or `prod`.",
+				Validators:          []validator.String{accepted("environment", access.ValidateEnvironment)},
+			},
+			"default_tags": schema.MapAttribute{
+				Optional:            true,
+				ElementType:         types.StringType,
+				MarkdownDescription: "Tags of every role. A resource's own `tags` override those of the same key.",
+				Validators:          []validator.Map{tagsValidator{}},
+			},
+			"aws":   awsSchema(),
+			"auth0": auth0Schema(),
+		},
+	}
+}
+
+// Configure keeps the settings; clients are made when first needed, so that a run without Auth0 servers needs no Auth0
+// settings.
+func (p *oidcs3Provider) Configure(ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse) {
+	var model providerModel
+	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	settings := &settings{version: p.version, project: model.Project.ValueString(), environment: model.Environment.ValueString()}
+	if settings.project == "" {
+		settings.project = defaultProject
+	}
+	if !model.DefaultTags.IsUnknown() {
+		resp.Diagnostics.Append(model.DefaultTags.ElementsAs(ctx, &settings.defaultTags, false)...)
+	}
+	settings.unknown = !req.Config.Raw.IsFullyKnown()
+	resp.Diagnostics.Append(settings.aws.read(ctx, model.AWS)...)
+	resp.Diagnostics.Append(settings.auth0.read(ctx, model.Auth0)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	clouds := newClouds(settings)
+	resp.ResourceData = clouds
+	resp.DataSourceData = clouds
+}
+
+func (p *oidcs3Provider) Resources(context.Context) []func() resource.Resource {
+	return []func() resource.Resource{newServerAccess}
+}
+
+func (p *oidcs3Provider) DataSources(context.Context) []func() datasource.DataSource {
+	return nil
+}
+
+// cloudsOf takes the provider's data out of a Configure request. It is nil before the provider is configured.
+func cloudsOf(data any) (*clouds, diag.Diagnostics) {
+	var diags diag.Diagnostics
+	if data == nil {
+		return nil, diags
+	}
+	c, ok := data.(*clouds)
+	if !ok {
+		diags.AddAttributeError(path.Empty(), "unexpected provider data", "This is a bug of the provider; please report it.")
+	}
+	return c, diags
+}

@@ -1,0 +1,279 @@
+package provider
+
+import (
+	"context"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+
+	"crypto/x509"
+
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/onboarding"
+)
+
+type serverAccessModel struct {
+	ServerName           types.String   `tfsdk:"server_name"`
+	Environment          types.String   `tfsdk:"environment"`
+	Auth0                types.Object   `tfsdk:"auth0"`
+	ClientAuthentication types.Object   `tfsdk:"client_authentication"`
+	BucketName           types.String   `tfsdk:"bucket_name"`
+	S3PathPrefix         types.String   `tfsdk:"s3_path_prefix"`
+	S3Permissions        types.String   `tfsdk:"s3_permissions"`
+	MaxSessionDuration   types.Int64    `tfsdk:"max_session_duration"`
+	KMSKeyARN            types.String   `tfsdk:"kms_key_arn"`
+	PermissionsBoundary  types.String   `tfsdk:"permissions_boundary"`
+	Tags                 types.Map      `tfsdk:"tags"`
+	DeletionProtection   types.Bool     `tfsdk:"deletion_protection"`
+	ID                   types.String   `tfsdk:"id"`
+	RoleName             types.String   `tfsdk:"role_name"`
+	RoleARN              types.String   `tfsdk:"role_arn"`
+	ClientID             types.String   `tfsdk:"client_id"`
+	ClientSecret         types.String   `tfsdk:"client_secret"`
+	Subject              types.String   `tfsdk:"subject"`
+	Issuer               types.String   `tfsdk:"issuer"`
+	TokenEndpoint        types.String   `tfsdk:"token_endpoint"`
+	TrustMode            types.String   `tfsdk:"trust_mode"`
+	TrustPolicy          types.String   `tfsdk:"trust_policy"`
+	PermissionsPolicy    types.String   `tfsdk:"permissions_policy"`
+	ServerConfiguration  types.String   `tfsdk:"server_configuration"`
+	TagsAll              types.Map      `tfsdk:"tags_all"`
+	Drift                types.List     `tfsdk:"drift"`
+	Timeouts             timeouts.Value `tfsdk:"timeouts"`
+}
+
+// Values of auth0.token_profile.
+const (
+	profileAuto        = "auto"
+	profileRFC9068     = "rfc9068"
+	profileAccessToken = "access_token"
+)
+
+type auth0Model struct {
+	Audience        types.String `tfsdk:"audience"`
+	OIDCProviderARN types.String `tfsdk:"oidc_provider_arn"`
+	TokenProfile    types.String `tfsdk:"token_profile"`
+}
+
+var auth0Types = map[string]attr.Type{
+	"audience": types.StringType, "oidc_provider_arn": types.StringType, "token_profile": types.StringType,
+}
+
+type clientAuthenticationModel struct {
+	Method       types.String `tfsdk:"method"`
+	PublicKeyPEM types.String `tfsdk:"public_key_pem"`
+}
+
+// identity is the one identity provider that a model names.
+type identity struct {
+	kind  idp.Kind
+	auth0 auth0Model
+}
+
+// known reports whether everything that the controller needs of the identity is known.
+func (i identity) known() bool {
+	return !i.auth0.Audience.IsUnknown() && !i.auth0.OIDCProviderARN.IsUnknown() && !i.auth0.TokenProfile.IsUnknown()
+}
+
+// equal reports whether two identities ask for the same trust.
+func (i identity) equal(other identity) bool {
+	return i.kind == other.kind && i.auth0.Audience.Equal(other.auth0.Audience) &&
+		i.auth0.OIDCProviderARN.Equal(other.auth0.OIDCProviderARN) && i.auth0.TokenProfile.Equal(other.auth0.TokenProfile)
+}
+
+// identity reads the nested attribute; ok is false where it is not known yet.
+func (m *serverAccessModel) identity(ctx context.Context) (i identity, ok bool, diags diag.Diagnostics) {
+	if m.Auth0.IsNull() || m.Auth0.IsUnknown() {
+		return i, false, nil
+	}
+	i.kind = idp.Auth0
+	diags = m.Auth0.As(ctx, &i.auth0, basetypes.ObjectAsOptions{})
+	return i, i.known() && !diags.HasError(), diags
+}
+
+// mode is the trust mode that the configuration fixes; empty where the API decides.
+func (i identity) mode() access.Mode {
+	switch i.auth0.TokenProfile.ValueString() {
+	case profileRFC9068:
+		return access.Plain
+	case profileAccessToken:
+		return access.AZP
+	}
+	return ""
+}
+
+// desired reads what the model asks for. The caller has made sure that it is known.
+func (m *serverAccessModel) desired(ctx context.Context, project, region string) (onboarding.Desired, diag.Diagnostics) {
+	i, _, diags := m.identity(ctx)
+	d := onboarding.Desired{
+		Project:             project,
+		Environment:         m.Environment.ValueString(),
+		Server:              m.ServerName.ValueString(),
+		Region:              region,
+		Bucket:              m.BucketName.ValueString(),
+		Prefix:              m.S3PathPrefix.ValueString(),
+		Permission:          access.Permission(m.S3Permissions.ValueString()),
+		KMSKeyARN:           m.KMSKeyARN.ValueString(),
+		MaxSessionDuration:  time.Duration(m.MaxSessionDuration.ValueInt64()) * time.Second,
+		PermissionsBoundary: m.PermissionsBoundary.ValueString(),
+		Method:              idp.ClientSecret,
+		Identity: onboarding.Identity{
+			Audience:    i.auth0.Audience.ValueString(),
+			ProviderARN: i.auth0.OIDCProviderARN.ValueString(),
+			Mode:        i.mode(),
+		},
+	}
+	if arn, err := access.ParseARN(d.Identity.ProviderARN); err == nil {
+		d.Partition = arn.Partition
+	}
+	if !m.ClientAuthentication.IsNull() {
+		var authentication clientAuthenticationModel
+		diags.Append(m.ClientAuthentication.As(ctx, &authentication, basetypes.ObjectAsOptions{})...)
+		d.Method = idp.Method(authentication.Method.ValueString())
+		if d.Method == idp.PrivateKeyJWT {
+			keys, err := publicKeys(authentication.PublicKeyPEM.ValueString())
+			if err == nil {
+				d.PublicKeys = keys
+			}
+		}
+	}
+	diags.Append(m.TagsAll.ElementsAs(ctx, &d.Tags, false)...)
+	return d, diags
+}
+
+// resolved reads what the model says after planning: what was found out then is not asked again.
+func (m *serverAccessModel) resolved(d onboarding.Desired) (onboarding.Resolved, bool) {
+	r := onboarding.Resolved{
+		Desired:       d,
+		Mode:          access.Mode(m.TrustMode.ValueString()),
+		Issuer:        m.Issuer.ValueString(),
+		TokenEndpoint: m.TokenEndpoint.ValueString(),
+	}
+	return r, r.Mode != "" && r.Issuer != "" && r.TokenEndpoint != ""
+}
+
+// setResolved writes what is known once the API has been looked at.
+func (m *serverAccessModel) setResolved(r onboarding.Resolved) {
+	m.TrustMode = types.StringValue(string(r.Mode))
+	m.Issuer = types.StringValue(r.Issuer)
+	m.TokenEndpoint = types.StringValue(r.TokenEndpoint)
+}
+
+// setNames writes what follows from the names alone.
+func (m *serverAccessModel) setNames(d onboarding.Desired) {
+	m.ID = types.StringValue(d.ID())
+	m.RoleName = types.StringValue(d.Name())
+	m.RoleARN = types.StringUnknown()
+	if arn, err := access.ParseARN(d.Identity.ProviderARN); err == nil {
+		m.RoleARN = types.StringValue(access.RoleARN(arn.Partition, arn.Account, d.Name()))
+	}
+}
+
+// setClient writes what depends on the client.
+func (m *serverAccessModel) setClient(kind idp.Kind, r onboarding.Resolved, client idp.Client) {
+	m.ClientID = types.StringValue(client.ID)
+	m.Subject = types.StringValue(client.Subject)
+	m.TrustPolicy = types.StringValue(r.TrustPolicy(client))
+	m.ServerConfiguration = types.StringValue(r.HostConfiguration(kind, client, m.RoleARN.ValueString()))
+}
+
+// forgetClient marks as unknown what a new client will change.
+func (m *serverAccessModel) forgetClient() {
+	m.ClientID, m.Subject = types.StringUnknown(), types.StringUnknown()
+	m.TrustPolicy, m.ServerConfiguration = types.StringUnknown(), types.StringUnknown()
+}
+
+// nullUnknown makes what is still unknown null, for the state of an operation that ended early.
+func (m *serverAccessModel) nullUnknown() {
+	for _, value := range []*types.String{
+		&m.ID, &m.RoleName, &m.RoleARN, &m.ClientID, &m.ClientSecret, &m.Subject, &m.Issuer, &m.TokenEndpoint,
+		&m.TrustMode, &m.TrustPolicy, &m.PermissionsPolicy, &m.ServerConfiguration,
+	} {
+		if value.IsUnknown() {
+			*value = types.StringNull()
+		}
+	}
+}
+
+// mergeTags lays the resource's tags over the provider's.
+func mergeTags(defaults map[string]string, tags map[string]string) map[string]string {
+	all := map[string]string{}
+	maps.Copy(all, defaults)
+	maps.Copy(all, tags)
+	return all
+}
+
+// ownTags takes the provider's default tags out of those found on a role, but for those that the resource names itself.
+func ownTags(found, defaults, named map[string]string) map[string]string {
+	own := map[string]string{}
+	for key, value := range found {
+		_, isNamed := named[key]
+		if defaultValue, isDefault := defaults[key]; !isDefault || defaultValue != value || isNamed {
+			own[key] = value
+		}
+	}
+	return own
+}
+
+func stringMap(m map[string]string) types.Map {
+	values := make(map[string]attr.Value, len(m))
+	for key, value := range m {
+		values[key] = types.StringValue(value)
+	}
+	return types.MapValueMust(types.StringType, values)
+}
+
+func stringList(list []string) types.List {
+	values := make([]attr.Value, len(list))
+	for i, value := range list {
+		values[i] = types.StringValue(value)
+	}
+	return types.ListValueMust(types.StringType, values)
+}
+
+// publicKeys splits PEM text into its one or two public keys.
+func publicKeys(text string) ([]string, error) {
+	var keys []string
+	rest := []byte(strings.TrimSpace(text))
+	for len(rest) > 0 {
+		var block *pem.Block
+		block, rest = pem.Decode(rest)
+		if block == nil {
+			return nil, errors.New("the text is not in PEM form (-----BEGIN PUBLIC KEY-----)")
+		}
+		switch {
+		case strings.Contains(block.Type, "PRIVATE"):
+			return nil, errors.New("this is a private key: it must stay on the server; give the public half")
+		case block.Type == "PUBLIC KEY":
+			if _, err := x509.ParsePKIXPublicKey(block.Bytes); err != nil {
+				return nil, fmt.Errorf("the public key cannot be read: %w", err)
+			}
+		case block.Type != "CERTIFICATE":
+			return nil, fmt.Errorf("a PEM block of type %q is not a public key", block.Type)
+		}
+		keys = append(keys, string(pem.EncodeToMemory(block)))
+		rest = []byte(strings.TrimSpace(string(rest)))
+	}
+	if len(keys) == 0 || len(keys) > 2 {
+		return nil, fmt.Errorf("one public key is wanted, or two while one replaces the other; there are %d", len(keys))
+	}
+	return keys, nil
+}
+
+var clientAuthenticationTypes = map[string]attr.Type{"method": types.StringType, "public_key_pem": types.StringType}
+
+// noTimeouts is a timeouts attribute that was not given.
+func noTimeouts() timeouts.Value {
+	kinds := map[string]attr.Type{"create": types.StringType, "read": types.StringType, "update": types.StringType, "delete": types.StringType}
+	return timeouts.Value{Object: types.ObjectNull(kinds)}
+}

@@ -1,0 +1,250 @@
+package provider
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/onboarding"
+)
+
+var (
+	_ resource.Resource                     = (*serverAccess)(nil)
+	_ resource.ResourceWithConfigure        = (*serverAccess)(nil)
+	_ resource.ResourceWithModifyPlan       = (*serverAccess)(nil)
+	_ resource.ResourceWithImportState      = (*serverAccess)(nil)
+	_ resource.ResourceWithConfigValidators = (*serverAccess)(nil)
+)
+
+// serverAccess is the resource oidcs3_server_access.
+type serverAccess struct{ clouds *clouds }
+
+func newServerAccess() resource.Resource { return &serverAccess{} }
+
+func (r *serverAccess) Metadata(_ context.Context, req resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = req.ProviderTypeName + "_server_access"
+}
+
+func (r *serverAccess) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
+	clouds, diags := cloudsOf(req.ProviderData)
+	resp.Diagnostics.Append(diags...)
+	r.clouds = clouds
+}
+
+// Default bounds of the operations. They leave room for an identity provider that lets two requests a second through.
+const (
+	createTimeout = 20 * time.Minute
+	readTimeout   = 10 * time.Minute
+	updateTimeout = 20 * time.Minute
+	deleteTimeout = 20 * time.Minute
+)
+
+func (r *serverAccess) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+	var model serverAccessModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &model)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	timeout, diags := model.Timeouts.Create(ctx, createTimeout)
+	resp.Diagnostics.Append(diags...)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	controller, want, kind, diags := r.target(ctx, &model)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	outcome, err := controller.Create(ctx, want)
+	if err != nil {
+		resp.Diagnostics.Append(diagnose("Server access was not created", err)...)
+		if !leftBehind(err) {
+			return
+		}
+	}
+	// With an error, what is left goes into the state: Terraform marks it tainted, and the next apply removes it.
+	model.finish(kind, want, outcome)
+	resp.Diagnostics.Append(remember(ctx, resp.Private, outcome.OnboardingID)...)
+	resp.Diagnostics.Append(resp.State.Set(ctx, &model)...)
+}
+
+func (r *serverAccess) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+	var model serverAccessModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &model)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	timeout, diags := model.Timeouts.Read(ctx, readTimeout)
+	resp.Diagnostics.Append(diags...)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	controller, want, kind, diags := r.target(ctx, &model)
+	resp.Diagnostics.Append(diags...)
+	ref, diags := recall(ctx, req.Private, &model)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	observed, err := controller.Observe(ctx, want, ref)
+	if err != nil {
+		resp.Diagnostics.Append(diagnose("Server access could not be read", err)...)
+		return
+	}
+	if observed.Gone() {
+		resp.Diagnostics.AddWarning("Server access is gone",
+			"Neither role "+want.Name()+" nor its client exists any more: both were deleted outside Terraform. The next apply makes them again.")
+		resp.State.RemoveResource(ctx)
+		return
+	}
+	resp.Diagnostics.Append(model.show(ctx, kind, observed, r.clouds.settings.defaultTags)...)
+	if observed.Journal.OnboardingID != "" {
+		resp.Diagnostics.Append(remember(ctx, resp.Private, observed.Journal.OnboardingID)...)
+	}
+	resp.Diagnostics.Append(resp.State.Set(ctx, &model)...)
+}
+
+func (r *serverAccess) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+	var model, prior serverAccessModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &model)...)
+	resp.Diagnostics.Append(req.State.Get(ctx, &prior)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	timeout, diags := model.Timeouts.Update(ctx, updateTimeout)
+	resp.Diagnostics.Append(diags...)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	controller, want, kind, diags := r.target(ctx, &model)
+	resp.Diagnostics.Append(diags...)
+	ref, diags := recall(ctx, req.Private, &prior)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	outcome, err := controller.Update(ctx, want, ref, idp.Secret(prior.ClientSecret.ValueString()))
+	if err != nil {
+		resp.Diagnostics.Append(diagnose("Server access was not updated", err)...)
+		if leftBehind(err) && outcome.Client.Exists() { // never lose a client that stayed, nor its secret
+			prior.setClient(kind, want, outcome.Client)
+			prior.setSecret(want, outcome.Client)
+			resp.Diagnostics.Append(resp.State.Set(ctx, &prior)...)
+		}
+		return
+	}
+	model.finish(kind, want, outcome)
+	resp.Diagnostics.Append(remember(ctx, resp.Private, outcome.OnboardingID)...)
+	resp.Diagnostics.Append(resp.State.Set(ctx, &model)...)
+}
+
+func (r *serverAccess) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+	var model serverAccessModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &model)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	timeout, diags := model.Timeouts.Delete(ctx, deleteTimeout)
+	resp.Diagnostics.Append(diags...)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	controller, want, _, diags := r.target(ctx, &model)
+	resp.Diagnostics.Append(diags...)
+	ref, diags := recall(ctx, req.Private, &model)
+	resp.Diagnostics.Append(diags...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	if err := controller.Delete(ctx, want, ref); err != nil {
+		resp.Diagnostics.Append(diagnose("Server access was not removed", err)...)
+	}
+}
+
+// target finds the controller for a model and what the model asks of it. What the plan has found out is not asked again.
+func (r *serverAccess) target(ctx context.Context, model *serverAccessModel) (*onboarding.Controller, onboarding.Resolved, idp.Kind, diag.Diagnostics) {
+	i, _, diags := model.identity(ctx)
+	if diags.HasError() {
+		return nil, onboarding.Resolved{}, "", diags
+	}
+	region, err := r.clouds.region(ctx)
+	if err != nil {
+		return nil, onboarding.Resolved{}, "", append(diags, diagnose("AWS cannot be used", err)...)
+	}
+	want, more := model.desired(ctx, r.clouds.settings.project, region)
+	diags.Append(more...)
+	controller, err := r.clouds.controller(ctx, i.kind)
+	if err != nil {
+		return nil, onboarding.Resolved{}, "", append(diags, diagnose("The identity provider cannot be used", err)...)
+	}
+	if resolved, ok := model.resolved(want); ok {
+		return controller, resolved, i.kind, diags
+	}
+	resolved, err := controller.Resolve(ctx, want)
+	if err == nil {
+		err = controller.Check(ctx, resolved)
+	}
+	if err != nil {
+		diags.Append(diagnoseAt(i, "Server access cannot work", err)...)
+	}
+	return controller, resolved, i.kind, diags
+}
+
+// finish writes the outcome of an operation into what was planned.
+func (m *serverAccessModel) finish(kind idp.Kind, want onboarding.Resolved, outcome onboarding.Outcome) {
+	m.setNames(want.Desired)
+	m.setResolved(want)
+	if outcome.RoleARN != "" {
+		m.RoleARN = types.StringValue(outcome.RoleARN)
+	}
+	m.PermissionsPolicy = types.StringValue(want.Permissions().Document())
+	m.Drift = stringList(nil)
+	if outcome.Client.Exists() {
+		m.setClient(kind, want, outcome.Client)
+		m.setSecret(want, outcome.Client)
+	}
+	m.nullUnknown()
+}
+
+func (m *serverAccessModel) setSecret(want onboarding.Resolved, client idp.Client) {
+	switch {
+	case want.Method != idp.ClientSecret:
+		m.ClientSecret = types.StringNull()
+	case client.Secret != "":
+		m.ClientSecret = types.StringValue(client.Secret.Reveal())
+	}
+}
+
+// The onboarding id is kept in the resource's private data: it finds what an interrupted operation left.
+const privateKey = "onboarding"
+
+type privateData struct {
+	OnboardingID string `json:"onboarding_id"`
+}
+
+type privateWriter interface {
+	SetKey(ctx context.Context, key string, value []byte) diag.Diagnostics
+}
+
+type privateReader interface {
+	GetKey(ctx context.Context, key string) ([]byte, diag.Diagnostics)
+}
+
+func remember(ctx context.Context, private privateWriter, onboardingID string) diag.Diagnostics {
+	value, err := json.Marshal(privateData{OnboardingID: onboardingID})
+	if err != nil {
+		return diag.Diagnostics{diag.NewErrorDiagnostic("The onboarding id cannot be kept", sentence(err))}
+	}
+	return private.SetKey(ctx, privateKey, value)
+}
+
+func recall(ctx context.Context, private privateReader, model *serverAccessModel) (onboarding.Reference, diag.Diagnostics) {
+	ref := onboarding.Reference{ClientID: model.ClientID.ValueString(), RoleARN: model.RoleARN.ValueString()}
+	value, diags := private.GetKey(ctx, privateKey)
+	var data privateData
+	if len(value) > 0 && json.Unmarshal(value, &data) == nil {
+		ref.OnboardingID = data.OnboardingID
+	}
+	return ref, diags
+}

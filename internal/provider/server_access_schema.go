@@ -1,0 +1,186 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/objectvalidator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/int64default"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
+)
+
+// IAM's bounds of a session, in seconds.
+// https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
+const (
+	minSessionDuration = 3600
+	maxSessionDuration = 43200
+)
+
+func (r *serverAccess) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+	attributes := map[string]schema.Attribute{
+		"timeouts": timeouts.Attributes(ctx, timeouts.Opts{Create: true, Read: true, Update: true, Delete: true}),
+	}
+	for _, group := range []map[string]schema.Attribute{identityAttributes(), accessAttributes(), computedAttributes()} {
+		for name, attribute := range group {
+			attributes[name] = attribute
+		}
+	}
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "Access of one server to one prefix of an S3 bucket: the machine-to-machine client at the identity provider, " +
+			"the IAM role that trusts its tokens, and the permissions of that role. All of it exists afterwards, or none.",
+		Attributes: attributes,
+	}
+}
+
+// identityAttributes say whose access it is and how the server proves it.
+func identityAttributes() map[string]schema.Attribute {
+	replace := []planmodifier.String{stringplanmodifier.RequiresReplace()}
+	return map[string]schema.Attribute{
+		"server_name": schema.StringAttribute{
+			Required:            true,
+			MarkdownDescription: "Name of the server, unique within the environment. It names role, client and sessions. Changing it makes a new one.",
+			PlanModifiers:       replace,
+			Validators:          []validator.String{accepted("server name", access.ValidateServerName)},
+		},
+		"environment": schema.StringAttribute{
+			Optional: true, Computed: true,
+			MarkdownDescription: "Environment of the server. Defaults to the provider's. Changing it makes a new one.",
+			PlanModifiers:       replace,
+			Validators:          []validator.String{accepted("environment", access.ValidateEnvironment)},
+		},
+		"auth0": schema.SingleNestedAttribute{
+			Optional:            true,
+			MarkdownDescription: "The server gets its tokens from Auth0. Exactly one identity provider must be given.",
+			Validators:          []validator.Object{objectvalidator.ExactlyOneOf(path.MatchRoot("auth0"))},
+			Attributes: map[string]schema.Attribute{
+				"audience": schema.StringAttribute{
+					Required:            true,
+					MarkdownDescription: "Identifier of the Auth0 API that tokens are for.",
+					Validators:          []validator.String{stringvalidator.LengthBetween(1, 600)},
+				},
+				"oidc_provider_arn": schema.StringAttribute{
+					Required:            true,
+					MarkdownDescription: "ARN of the IAM OIDC provider that trusts the tenant.",
+					Validators:          []validator.String{arnOf("OIDC provider ARN", "iam", "oidc-provider/")},
+				},
+				"token_profile": schema.StringAttribute{
+					Optional: true, Computed: true,
+					Default: stringdefault.StaticString(profileAuto),
+					MarkdownDescription: "Token profile of the API: `rfc9068`, whose tokens name the API in `aud` alone; `access_token`, whose tokens " +
+						"name the client in `azp`, which AWS takes for the audience; or `auto` (default), which reads it from the API.",
+					Validators: []validator.String{stringvalidator.OneOf(profileAuto, profileRFC9068, profileAccessToken)},
+				},
+			},
+		},
+		"client_authentication": schema.SingleNestedAttribute{
+			Optional:            true,
+			MarkdownDescription: "How the server authenticates at the identity provider. Defaults to a client secret, kept in the state.",
+			Attributes: map[string]schema.Attribute{
+				"method": schema.StringAttribute{
+					Optional: true, Computed: true,
+					Default:             stringdefault.StaticString(string(idp.ClientSecret)),
+					MarkdownDescription: "`client_secret` (default), or `private_key_jwt`: the server signs with a key that never leaves it.",
+					Validators:          []validator.String{stringvalidator.OneOf(string(idp.ClientSecret), string(idp.PrivateKeyJWT))},
+				},
+				"public_key_pem": schema.StringAttribute{
+					Optional: true,
+					MarkdownDescription: "Public half of the server's key in PEM form, for `private_key_jwt`. While a key is being replaced it may hold " +
+						"two, one behind the other.",
+					Validators: []validator.String{accepted("public key", func(s string) error { _, err := publicKeys(s); return err })},
+				},
+			},
+		},
+	}
+}
+
+// accessAttributes say what the server may do and for how long.
+func accessAttributes() map[string]schema.Attribute {
+	return map[string]schema.Attribute{
+		"bucket_name": schema.StringAttribute{
+			Required:            true,
+			MarkdownDescription: "Name of the S3 bucket.",
+			Validators:          []validator.String{accepted("bucket name", access.ValidateBucket)},
+		},
+		"s3_path_prefix": schema.StringAttribute{
+			Required:            true,
+			MarkdownDescription: "Prefix that the server may use, such as `backups/server-01/`. It ends in a slash and has no wildcards.",
+			Validators:          []validator.String{accepted("prefix", access.ValidatePrefix)},
+		},
+		"s3_permissions": schema.StringAttribute{
+			Optional: true, Computed: true,
+			Default: stringdefault.StaticString(string(access.Write)),
+			MarkdownDescription: "`write` (default): upload; `read-write`: upload and download; `full`: upload, download, delete and list. " +
+				"All of them may abort and resume multipart uploads.",
+			Validators: []validator.String{stringvalidator.OneOf(string(access.Write), string(access.ReadWrite), string(access.Full))},
+		},
+		"max_session_duration": schema.Int64Attribute{
+			Optional: true, Computed: true,
+			Default:             int64default.StaticInt64(minSessionDuration),
+			MarkdownDescription: fmt.Sprintf("Longest session of the role, in seconds: %d (default) to %d.", minSessionDuration, maxSessionDuration),
+			Validators:          []validator.Int64{int64validator.Between(minSessionDuration, maxSessionDuration)},
+		},
+		"kms_key_arn": schema.StringAttribute{
+			Optional:            true,
+			MarkdownDescription: "ARN of the KMS key that the bucket is encrypted with, which the server must be allowed to use.",
+			Validators:          []validator.String{arnOf("KMS key ARN", "kms", "key/")},
+		},
+		"permissions_boundary": schema.StringAttribute{
+			Optional:            true,
+			MarkdownDescription: "ARN of the managed policy that bounds the role.",
+			Validators:          []validator.String{arnOf("policy ARN", "iam", "policy/")},
+		},
+		"tags": schema.MapAttribute{
+			Optional:            true,
+			ElementType:         types.StringType,
+			MarkdownDescription: "Tags of the role, over the provider's `default_tags`.",
+			Validators:          []validator.Map{tagsValidator{}},
+		},
+		"deletion_protection": schema.BoolAttribute{
+			Optional: true, Computed: true,
+			Default:             booldefault.StaticBool(false),
+			MarkdownDescription: "Refuses to destroy or replace the access while `true`. Defaults to `false`.",
+		},
+	}
+}
+
+// computedAttributes are what others need to know of the access.
+func computedAttributes() map[string]schema.Attribute {
+	computed := func(text string) schema.StringAttribute {
+		return schema.StringAttribute{Computed: true, MarkdownDescription: text}
+	}
+	return map[string]schema.Attribute{
+		"id":             computed("`<environment>/<server_name>`."),
+		"role_name":      computed("Name of the IAM role: `{project}-{environment}-{server_name}`."),
+		"role_arn":       computed("ARN of the IAM role."),
+		"client_id":      computed("Client id of the server at the identity provider."),
+		"subject":        computed("`sub` claim of the server's tokens."),
+		"issuer":         computed("`iss` claim of the server's tokens."),
+		"token_endpoint": computed("URL at which the server gets its tokens."),
+		"trust_mode": computed("How the role recognises the server's tokens: `plain`, by the audience in `aud`; `azp`, by the client id in `azp`, " +
+			"which AWS prefers where a token has one."),
+		"trust_policy":         computed("Trust policy of the role, as JSON."),
+		"permissions_policy":   computed("What the role may do, as one JSON policy document."),
+		"server_configuration": computed("Configuration file of the server's `oidcs3-upload`, as JSON. It holds no secret."),
+		"client_secret": schema.StringAttribute{Computed: true, Sensitive: true,
+			MarkdownDescription: "Client secret of the server. Null with `private_key_jwt`."},
+		"tags_all": schema.MapAttribute{Computed: true, ElementType: types.StringType,
+			MarkdownDescription: "Tags of the role, the provider's `default_tags` included."},
+		"drift": schema.ListAttribute{Computed: true, ElementType: types.StringType,
+			MarkdownDescription: "What was found to differ from this configuration beyond the attributes above, in words. The next apply mends it; " +
+				"afterwards the list is empty."},
+	}
+}

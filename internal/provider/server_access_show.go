@@ -1,0 +1,110 @@
+package provider
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/iam"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/onboarding"
+)
+
+// show writes what was found into the model, so that a plan shows every difference: in the attribute that it belongs to,
+// or else in drift.
+func (m *serverAccessModel) show(ctx context.Context, kind idp.Kind, o onboarding.Observed, defaults map[string]string) diag.Diagnostics {
+	var diags diag.Diagnostics
+	for _, foreign := range o.Foreign {
+		diags.AddWarning("Role "+o.Role.Name+" carries "+foreign,
+			"oidcs3 did not put it there and leaves it alone. It may widen what server "+m.ServerName.ValueString()+" can do, and it will stop the role from being deleted.")
+	}
+	drift := o.Drift
+	m.setNames(o.Resolved.Desired)
+	if o.Client.Exists() {
+		m.setClient(kind, o.Resolved, o.Client)
+		m.setSecret(o.Resolved, o.Client)
+	} else {
+		m.ClientID, m.Subject, m.ClientSecret = types.StringNull(), types.StringNull(), types.StringNull()
+		m.ServerConfiguration = types.StringNull()
+	}
+	if o.Role != nil {
+		drift = append(drift, m.showPermissions(*o.Role, o.Resolved.Permissions())...)
+		diags.Append(m.showRole(ctx, *o.Role, o.Journal, defaults)...)
+	}
+	m.Drift = stringList(drift)
+	return diags
+}
+
+// showRole writes what the role has besides its permissions.
+func (m *serverAccessModel) showRole(ctx context.Context, role iam.Role, journal onboarding.Journal, defaults map[string]string) diag.Diagnostics {
+	m.RoleARN = types.StringValue(role.ARN)
+	if m.TrustPolicy.IsNull() || !access.Equivalent(m.TrustPolicy.ValueString(), role.TrustPolicy) {
+		m.TrustPolicy = types.StringValue(role.TrustPolicy)
+	}
+	m.MaxSessionDuration = types.Int64Value(int64(role.MaxSessionDuration / time.Second))
+	m.PermissionsBoundary = optional(role.PermissionsBoundary)
+	var named map[string]string
+	diags := m.Tags.ElementsAs(ctx, &named, false)
+	found := journal.UserTags(role.Tags)
+	own := ownTags(found, defaults, named)
+	if len(own) > 0 || !m.Tags.IsNull() {
+		m.Tags = stringMap(own)
+	}
+	m.TagsAll = stringMap(found)
+	return diags
+}
+
+// showPermissions writes what the inline policies grant and returns in words what they lack of today's shape.
+func (m *serverAccessModel) showPermissions(role iam.Role, want access.Permissions) []string {
+	wanted := want.Policies()
+	if maps.EqualFunc(ours(role.InlinePolicies), wanted, access.Equivalent) {
+		m.PermissionsPolicy = types.StringValue(want.Document())
+		return nil
+	}
+	found, deviations, err := access.ParsePermissions(ours(role.InlinePolicies))
+	if err != nil {
+		m.PermissionsPolicy = types.StringValue(verbatim(role.InlinePolicies))
+		return nil
+	}
+	m.BucketName = types.StringValue(found.Bucket)
+	m.S3PathPrefix = types.StringValue(found.Prefix)
+	m.S3Permissions = types.StringValue(string(found.Permission))
+	m.KMSKeyARN = optional(found.KMSKeyARN)
+	m.PermissionsPolicy = types.StringValue(found.Document())
+	return deviations
+}
+
+// ours picks the inline policies that oidcs3 puts.
+func ours(policies map[string]string) map[string]string {
+	picked := maps.Clone(policies)
+	maps.DeleteFunc(picked, func(name, _ string) bool { return name != access.ObjectPolicy && name != access.ListPolicy })
+	return picked
+}
+
+// verbatim shows inline policies that cannot be expressed: name → document.
+func verbatim(policies map[string]string) string {
+	documents := map[string]json.RawMessage{}
+	for name, document := range ours(policies) {
+		if json.Valid([]byte(document)) {
+			documents[name] = json.RawMessage(document)
+		}
+	}
+	text, err := json.Marshal(documents)
+	if err != nil {
+		return "{}"
+	}
+	return string(text)
+}
+
+// optional is null where there is nothing.
+func optional(s string) types.String {
+	if s == "" {
+		return types.StringNull()
+	}
+	return types.StringValue(s)
+}
