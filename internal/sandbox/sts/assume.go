@@ -49,7 +49,7 @@ func (s *Service) assumeRole(r *http.Request, form url.Values, caller authz.Call
 	}
 	keys := q.keys(role)
 	if id := form.Get("ExternalId"); form.Has("ExternalId") {
-		if !externalIDForm.MatchString(id) {
+		if len(id) < 2 || len(id) > maxExternalID || !externalIDForm.MatchString(id) {
 			return nil, constraint(id, "externalId", `Member must satisfy regular expression pattern: [\w+=,.@:\/-]* and have length between 2 and 1224`)
 		}
 		keys["sts:ExternalId"] = []string{id}

@@ -24,11 +24,12 @@ const (
 	maxSessionPolicy = 2048
 	maxPolicyARNs    = 10
 	maxToken         = 20000
+	maxExternalID    = 1224
 )
 
 var (
 	sessionNameForm = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
-	externalIDForm  = regexp.MustCompile(`^[\w+=,.@:/-]{2,1224}$`)
+	externalIDForm  = regexp.MustCompile(`^[\w+=,.@:/-]+$`)
 )
 
 func validation(format string, args ...any) *authz.Error {
