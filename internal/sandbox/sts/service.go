@@ -4,6 +4,7 @@
 package sts
 
 import (
+	"context"
 	"crypto/rand"
 	"io"
 	"net/http"
@@ -115,7 +116,7 @@ type callerIdentity struct {
 }
 
 // State returns the OIDC issuers whose keys are known, for the sandbox's administrator.
-func (s *Service) State() any {
+func (s *Service) State(context.Context) any {
 	return struct {
 		Issuers []string `json:"issuers"`
 	}{s.keys.issuers()}
