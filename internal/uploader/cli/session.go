@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/awsconfig"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/config"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/credentials"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/retry"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/token"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/transfer"
+)
+
+// askTime bounds one request to an identity provider or the vending API.
+const askTime = 20 * time.Second
+
+// configuration is the validated one for a command.
+func (a *app) configuration(need config.Need) (config.Config, error) {
+	cfg, err := config.Load(config.Source{File: a.options.config, Getenv: a.Getenv, Flag: func(name string) (string, bool) {
+		f := a.flags.Lookup(name)
+		if f == nil || !f.Changed {
+			return "", false
+		}
+		return f.Value.String(), true
+	}})
+	if err != nil {
+		return config.Config{}, err
+	}
+	return cfg, cfg.Validate(need)
+}
+
+// provider is where credentials come from, uncached, and the SDK's configuration without them.
+func (a *app) provider(cfg config.Config) (aws.CredentialsProvider, aws.Config, error) {
+	auth, err := config.Authenticate(cfg.IdentityProvider, config.SecretSource{ClientSecretFile: a.options.clientSecretFile,
+		PrivateKeyFile: a.options.privateKeyFile, Getenv: a.Getenv, Warn: a.warn})
+	if err != nil {
+		return nil, aws.Config{}, err
+	}
+	sdk, err := awsconfig.New(cfg.AWSRegion)
+	if err != nil {
+		return nil, aws.Config{}, err
+	}
+	client, err := awsconfig.HTTPClient("")
+	if err != nil {
+		return nil, aws.Config{}, err
+	}
+	client.Timeout = askTime
+	tokens, err := token.New(cfg, auth, token.Options{Client: client, Policy: retry.Default(), Now: a.Now, Log: a.log})
+	if err != nil {
+		return nil, aws.Config{}, err
+	}
+	return a.exchange(cfg, tokens, client, sdk), sdk, nil
+}
+
+func (a *app) exchange(cfg config.Config, tokens *token.Source, client *http.Client, sdk aws.Config) aws.CredentialsProvider {
+	if cfg.CredentialVendingURL != "" {
+		return &credentials.Vending{URL: cfg.CredentialVendingURL, Client: client, Tokens: tokens, Policy: retry.Default(), Now: a.Now, Log: a.log}
+	}
+	return &credentials.STS{Client: sts.NewFromConfig(sdk), Tokens: tokens, Role: cfg.AWSRoleARN, Session: cfg.ServerName,
+		Policy: retry.Default(), Log: a.log}
+}
+
+// session is what the commands that talk to S3 work with.
+type session struct {
+	config config.Config
+	engine *transfer.Engine
+}
+
+func (a *app) session(o transfer.Options, checksumMode string) (session, error) {
+	cfg, err := a.configuration(config.NeedBucket)
+	if err != nil {
+		return session{}, err
+	}
+	provider, sdk, err := a.provider(cfg)
+	if err != nil {
+		return session{}, err
+	}
+	sdk.Credentials = credentials.Cached(provider)
+	if checksumMode == "" && sdk.RequestChecksumCalculation == aws.RequestChecksumCalculationWhenRequired {
+		checksumMode = whenRequired
+	}
+	if checksumMode == whenRequired {
+		sdk.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+		o.Algorithm = transfer.None
+	}
+	client := s3.NewFromConfig(sdk, func(so *s3.Options) {
+		// Servers other than AWS rarely have a name for each bucket.
+		so.UsePathStyle = os.Getenv("AWS_ENDPOINT_URL") != "" || os.Getenv("AWS_ENDPOINT_URL_S3") != ""
+		so.DisableLogOutputChecksumValidationSkipped = true
+	})
+	o.Log = a.log
+	engine, err := transfer.New(transfer.NewS3(client, cfg.S3Bucket), o)
+	if err != nil {
+		return session{}, &usageError{err: err}
+	}
+	return session{config: cfg, engine: engine}, nil
+}

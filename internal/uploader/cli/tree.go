@@ -1,0 +1,147 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"sync"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/config"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/credentials"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/objectkey"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/token"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/transfer"
+)
+
+// filesAtOnce bounds the open files of a tree; the engine bounds the requests.
+const filesAtOnce = 8
+
+// failure is the result of one of several files that failed.
+type failure struct {
+	Path  string `json:"path,omitempty"`
+	Key   string `json:"key"`
+	Error string `json:"error"`
+	Hint  string `json:"hint,omitempty"`
+	Code  int    `json:"code"`
+}
+
+// someFailed ends a command of which some files failed. Each of them has been told.
+type someFailed struct{ failed, all int }
+
+func (e *someFailed) Error() string { return fmt.Sprintf("%d of %d files failed", e.failed, e.all) }
+
+// leaf is one file of a tree.
+type leaf struct {
+	path, key string
+	size      int64
+	object    transfer.Object
+	err       error
+	done      chan struct{}
+}
+
+// tree uploads all regular files below dir. Results are told in the order of the paths.
+func (j *uploadJob) tree(ctx context.Context, dir, under string) error {
+	leaves, total, err := j.walk(dir, under)
+	if err != nil {
+		return err
+	}
+	bar := j.bar(filepath.Base(dir), total)
+	defer bar.Done()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	queue := make(chan *leaf)
+	for range filesAtOnce {
+		workers.Go(func() {
+			for l := range queue {
+				l.object, l.err = j.session.engine.UploadFile(ctx, l.path, j.session.config.S3PathPrefix+l.key, j.typed(l.key), bar)
+				if hopeless(l.err) {
+					cancel(l.err)
+				}
+				close(l.done)
+			}
+		})
+	}
+	workers.Go(func() {
+		defer close(queue)
+		for _, l := range leaves {
+			queue <- l
+		}
+	})
+	return j.collect(ctx, leaves)
+}
+
+func (j *uploadJob) collect(ctx context.Context, leaves []*leaf) error {
+	failed := 0
+	for _, l := range leaves {
+		<-l.done
+		if cause := context.Cause(ctx); cause != nil && l.err != nil {
+			return cause
+		}
+		if l.err == nil {
+			l.err = j.report(l.path, l.key, l.object)
+		}
+		if l.err != nil {
+			failed++
+			j.fail(ctx, l.path, l.key, l.err)
+		}
+	}
+	if failed > 0 {
+		return &someFailed{failed, len(leaves)}
+	}
+	return nil
+}
+
+// fail tells of one file that failed while others go on.
+func (a *app) fail(ctx context.Context, path, key string, err error) {
+	e := explain(ctx, err, a)
+	a.tell(e)
+	if a.options.json {
+		_ = a.result(failure{path, key, oneLine(e.message), oneLine(e.hint), e.code}, "")
+	}
+}
+
+// hopeless reports whether every other file would fail for the same reason.
+func hopeless(err error) bool {
+	var idpRefused *token.Refused
+	var idpAway *token.Unavailable
+	var refused *credentials.Refused
+	var away *credentials.Unavailable
+	var wrong *config.Error
+	return errors.As(err, &idpRefused) || errors.As(err, &idpAway) || errors.As(err, &refused) || errors.As(err, &away) || errors.As(err, &wrong)
+}
+
+// walk lists the files in the order of their paths, and refuses a tree with a name that cannot be a key before
+// anything is sent.
+func (j *uploadJob) walk(dir, under string) (leaves []*leaf, total int64, err error) {
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return &transfer.LocalError{Doing: "read " + path, Err: pathCause(err)}
+		case d.IsDir():
+			return nil
+		case !d.Type().IsRegular():
+			j.warn(path + " is not a regular file and is left out")
+			return nil
+		}
+		rel, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		key := objectkey.FromPath(under, rel)
+		if _, err := objectkey.Join(j.session.config.S3PathPrefix, key); err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return &transfer.LocalError{Doing: "read " + path, Err: pathCause(err)}
+		}
+		total += info.Size()
+		leaves = append(leaves, &leaf{path: path, key: key, size: info.Size(), done: make(chan struct{})})
+		return nil
+	})
+	return leaves, total, err
+}

@@ -1,0 +1,111 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// Secret is a client secret or the text of a private key. Every way of printing it shows "(sensitive)".
+type Secret string
+
+// String implements fmt.Stringer.
+func (Secret) String() string { return "(sensitive)" }
+
+// GoString implements fmt.GoStringer.
+func (Secret) GoString() string { return "(sensitive)" }
+
+// Format implements fmt.Formatter, so that no verb shows the value.
+func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "(sensitive)") }
+
+// MarshalJSON implements json.Marshaler, so that no structured log shows the value.
+func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"(sensitive)"`), nil }
+
+// Reveal returns the value itself.
+func (s Secret) Reveal() string { return string(s) }
+
+// Authentication is how the host proves its identity at the token endpoint: a secret or a key, never both.
+type Authentication struct {
+	ClientSecret Secret
+	PrivateKey   Secret // PEM; a certificate may stand beside the key
+}
+
+// SecretSource is where the secret or key is looked for.
+type SecretSource struct {
+	ClientSecretFile string // --client-secret-file
+	PrivateKeyFile   string // --private-key-file
+	Getenv           func(string) string
+	Warn             func(string) // told of files that others may read
+}
+
+// Authenticate finds the secret or key for the identity provider. The order is: --client-secret-file or
+// --private-key-file; $CREDENTIALS_DIRECTORY/private_key and /client_secret (systemd's LoadCredential);
+// OIDCS3_PRIVATE_KEY_FILE; OIDCS3_CLIENT_SECRET and then AUTH0_, ENTRA_ or COGNITO_CLIENT_SECRET. Every error is an *Error.
+func Authenticate(provider string, src SecretSource) (Authentication, error) {
+	switch {
+	case src.ClientSecretFile != "" && src.PrivateKeyFile != "":
+		return Authentication{}, &Error{Err: errors.New("--client-secret-file and --private-key-file exclude each other")}
+	case src.PrivateKeyFile != "":
+		return src.key(src.PrivateKeyFile)
+	case src.ClientSecretFile != "":
+		return src.secret(src.ClientSecretFile)
+	}
+	if dir := src.Getenv("CREDENTIALS_DIRECTORY"); dir != "" {
+		if name := filepath.Join(dir, "private_key"); exists(name) {
+			return src.key(name)
+		}
+		if name := filepath.Join(dir, "client_secret"); exists(name) {
+			return src.secret(name)
+		}
+	}
+	if name := src.Getenv("OIDCS3_PRIVATE_KEY_FILE"); name != "" {
+		return src.key(name)
+	}
+	own := strings.ToUpper(provider) + "_CLIENT_SECRET"
+	for _, name := range []string{"OIDCS3_CLIENT_SECRET", own} {
+		if v := src.Getenv(name); v != "" {
+			return Authentication{ClientSecret: Secret(v)}, nil
+		}
+	}
+	return Authentication{}, &Error{Err: errors.New("no client secret and no private key"),
+		Hint: "put the secret into a file (mode 0600) and name it with --client-secret-file, let systemd load it (LoadCredential=client_secret:…), " +
+			"or set OIDCS3_CLIENT_SECRET or " + own + "; with private_key_jwt use --private-key-file"}
+}
+
+func (src SecretSource) secret(name string) (Authentication, error) {
+	v, err := src.read(name)
+	return Authentication{ClientSecret: Secret(strings.TrimRight(v, "\r\n"))}, err
+}
+
+func (src SecretSource) key(name string) (Authentication, error) {
+	v, err := src.read(name)
+	return Authentication{PrivateKey: Secret(v)}, err
+}
+
+func (src SecretSource) read(name string) (string, error) {
+	text, err := os.ReadFile(name) // #nosec G304 -- the user names the file
+	if err != nil {
+		var path *fs.PathError
+		if errors.As(err, &path) {
+			err = path.Err
+		}
+		return "", &Error{Where: name, Err: fmt.Errorf("read secret: %w", err), Hint: "the user who runs this must be able to read the file"}
+	}
+	if strings.TrimSpace(string(text)) == "" {
+		return "", &Error{Where: name, Err: errors.New("the file is empty")}
+	}
+	if info, err := os.Stat(name); err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o007 != 0 && src.Warn != nil {
+		src.Warn(fmt.Sprintf("%s can be read by every user of this host; chmod 600 it", name))
+	}
+	return string(text), nil
+}
+
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
+}

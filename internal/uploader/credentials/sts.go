@@ -1,0 +1,115 @@
+package credentials
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/retry"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/token"
+)
+
+// Codes of AssumeRoleWithWebIdentity's errors.
+// https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html#API_AssumeRoleWithWebIdentity_Errors
+const (
+	CodeAccessDenied         = "AccessDenied"
+	CodeExpiredToken         = "ExpiredTokenException"
+	CodeInvalidIdentityToken = "InvalidIdentityToken"
+	CodeIDPCommunication     = "IDPCommunicationError"
+	CodeIDPRejectedClaim     = "IDPRejectedClaim"
+)
+
+// AssumeRole is the one call to STS that is made; *sts.Client has it.
+type AssumeRole interface {
+	AssumeRoleWithWebIdentity(context.Context, *sts.AssumeRoleWithWebIdentityInput, ...func(*sts.Options)) (*sts.AssumeRoleWithWebIdentityOutput, error)
+}
+
+// STS assumes the server's role with its token. It implements aws.CredentialsProvider; errors are those of the tokens,
+// *Refused, *Unavailable or the context's.
+type STS struct {
+	Client  AssumeRole
+	Tokens  Tokens
+	Role    string // ARN
+	Session string // RoleSessionName: the server's name, as CloudTrail shows it
+	Policy  retry.Policy
+	Log     *slog.Logger
+}
+
+// Retrieve implements aws.CredentialsProvider. STS fetches the provider's keys by itself, so its word that it could
+// not (IDPCommunicationError) or that it does not know the key yet (IDPRejectedClaim) is worth a bounded retry; an
+// expired token is replaced once; a denial stands.
+func (s *STS) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	t, err := s.Tokens.Token(ctx)
+	if err != nil {
+		return aws.Credentials{}, err
+	}
+	c, err := s.assume(ctx, t)
+	if hasCode(err, CodeExpiredToken, "ExpiredToken") {
+		if t, err = s.Tokens.Replace(ctx, t); err != nil {
+			return aws.Credentials{}, err
+		}
+		c, err = s.assume(ctx, t)
+	}
+	if err != nil {
+		return aws.Credentials{}, s.classify(ctx, t, err)
+	}
+	return logged(s.Log, ServiceSTS, c), nil
+}
+
+func (s *STS) assume(ctx context.Context, t token.Token) (aws.Credentials, error) {
+	var out *sts.AssumeRoleWithWebIdentityOutput
+	err := s.Policy.Do(ctx, func(ctx context.Context) (err error) {
+		out, err = s.Client.AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
+			RoleArn:          aws.String(s.Role),
+			RoleSessionName:  aws.String(s.Session),
+			WebIdentityToken: aws.String(t.Value.Reveal()),
+		})
+		if hasCode(err, CodeIDPCommunication, CodeIDPRejectedClaim) {
+			return &retry.Again{Err: err}
+		}
+		return err
+	})
+	if err != nil {
+		return aws.Credentials{}, err
+	}
+	if out.Credentials == nil || out.Credentials.AccessKeyId == nil {
+		return aws.Credentials{}, errors.New("the answer holds no credentials")
+	}
+	c := out.Credentials
+	return aws.Credentials{
+		AccessKeyID: aws.ToString(c.AccessKeyId), SecretAccessKey: aws.ToString(c.SecretAccessKey), SessionToken: aws.ToString(c.SessionToken),
+		Source: ServiceSTS, CanExpire: true, Expires: aws.ToTime(c.Expiration).UTC().Truncate(time.Second),
+	}, nil
+}
+
+func (s *STS) classify(ctx context.Context, t token.Token, err error) error {
+	if cause := ctx.Err(); cause != nil {
+		return cause
+	}
+	var api smithy.APIError
+	var resp *awshttp.ResponseError
+	if !errors.As(err, &api) || !errors.As(err, &resp) || retry.Transient(resp.HTTPStatusCode()) {
+		return &Unavailable{Service: ServiceSTS, Err: err}
+	}
+	return &Refused{Service: ServiceSTS, Role: s.Role, Status: resp.HTTPStatusCode(), Code: api.ErrorCode(), Message: api.ErrorMessage(),
+		RequestID: resp.ServiceRequestID(), Claims: peek(t)}
+}
+
+func hasCode(err error, codes ...string) bool {
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return false
+	}
+	for _, c := range codes {
+		if api.ErrorCode() == c {
+			return true
+		}
+	}
+	return false
+}

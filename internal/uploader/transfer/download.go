@@ -1,0 +1,230 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// resumes bounds how often a stream that breaks off is taken up again.
+const resumes = 5
+
+// DownloadFile writes an object to the file name. The bytes go to a temporary file beside it, which takes its place
+// only once size and checksum are right and the disk has them; whatever fails before that leaves an existing file as
+// it was. An object that is replaced meanwhile fails with a *ChangedError.
+func (e *Engine) DownloadFile(ctx context.Context, key, name string, m Meter) (Object, error) {
+	obj, err := e.store.Head(ctx, key)
+	if err != nil {
+		return Object{}, err
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*.part")
+	if err != nil {
+		return Object{}, local("create a file in", filepath.Dir(name), err)
+	}
+	defer func() {
+		_ = f.Close()
+		_ = os.Remove(f.Name()) // gone already where all went well
+	}()
+	if err := e.fill(ctx, f, obj, orNone(m)); err != nil {
+		return Object{}, err
+	}
+	if err := f.Chmod(targetMode(name)); err != nil {
+		return Object{}, local("write", name, err)
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return Object{}, local("write", name, err)
+	}
+	if err := os.Rename(f.Name(), name); err != nil {
+		return Object{}, local("replace", name, err)
+	}
+	return obj, syncDir(filepath.Dir(name))
+}
+
+// targetMode keeps an existing file's mode.
+func targetMode(name string) os.FileMode {
+	if info, err := os.Stat(name); err == nil {
+		return info.Mode().Perm()
+	}
+	return 0o600
+}
+
+// syncDir makes the new name survive a power cut. Systems that cannot sync a directory are left alone.
+func syncDir(name string) error {
+	d, err := os.Open(name) // #nosec G304 -- directory of the user's file
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = d.Close() }()
+	_ = d.Sync()
+	return nil
+}
+
+// fill reads all ranges of the object in parallel, and checks what it has read.
+func (e *Engine) fill(ctx context.Context, f *os.File, obj Object, m Meter) error {
+	size, err := planPartSize(obj.Size, e.opts.PartSize)
+	if err != nil {
+		return err
+	}
+	algorithm := None
+	if !obj.Checksum.Composite && obj.Checksum.Algorithm.fullObject() {
+		algorithm = obj.Checksum.Algorithm
+	}
+	pieces := make([]piece, parts(obj.Size, size))
+	group, groupCtx := errgroup.WithContext(ctx)
+	for i := range pieces {
+		if err := e.slots.Acquire(groupCtx, 1); err != nil {
+			break // the group knows why
+		}
+		offset := int64(i) * size
+		group.Go(func() (err error) {
+			defer e.slots.Release(1)
+			pieces[i], err = e.fetch(groupCtx, f, obj, offset, min(size, obj.Size-offset), algorithm, m)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if algorithm != None {
+		return verify(obj.Key, algorithm.combine(pieces), obj.Checksum)
+	}
+	return e.verifyFile(f, obj)
+}
+
+// verifyFile reads the file again for a checksum that cannot be combined from its ranges. Checksums of checksums
+// (composite ones) cannot be compared without the parts' sizes; size and ETag are what speaks for those objects.
+func (e *Engine) verifyFile(f *os.File, obj Object) error {
+	h := obj.Checksum.Algorithm.newHash()
+	if h == nil || obj.Checksum.Composite {
+		e.opts.Log.Info("no checksum of the whole object to compare with", "key", obj.Key)
+		return nil
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return local("read", f.Name(), err)
+	}
+	if _, err := io.Copy(h, f); err != nil {
+		return local("read", f.Name(), err)
+	}
+	return verify(obj.Key, Checksum{obj.Checksum.Algorithm, encodeSum(h.Sum(nil)), false}, obj.Checksum)
+}
+
+// fetch writes one range of the object to the file, and takes up a connection that breaks off.
+func (e *Engine) fetch(ctx context.Context, f io.WriterAt, obj Object, offset, length int64, a Algorithm, m Meter) (piece, error) {
+	h := a.newHash()
+	var sinks []io.Writer
+	sinks = append(sinks, &diskWriter{io.NewOffsetWriter(f, offset)})
+	if h != nil {
+		sinks = append(sinks, h)
+	}
+	if err := e.copyRange(ctx, io.MultiWriter(sinks...), obj, offset, length, m); err != nil {
+		return piece{}, err
+	}
+	if h == nil {
+		return piece{size: length}, nil
+	}
+	return piece{sum: h.Sum(nil), size: length}, nil
+}
+
+// DownloadStream writes an object to w, in order. What was written before a failure stays written: the caller's exit
+// code says that it is not the whole object.
+func (e *Engine) DownloadStream(ctx context.Context, key string, w io.Writer, m Meter) (Object, error) {
+	obj, err := e.store.Head(ctx, key)
+	if err != nil {
+		return Object{}, err
+	}
+	h := obj.Checksum.Algorithm.newHash()
+	sink := io.Writer(&diskWriter{w})
+	if h != nil && !obj.Checksum.Composite {
+		sink = io.MultiWriter(sink, h)
+	}
+	if err := e.copyRange(ctx, sink, obj, 0, obj.Size, orNone(m)); err != nil {
+		return Object{}, err
+	}
+	if h != nil && !obj.Checksum.Composite {
+		err = verify(key, Checksum{obj.Checksum.Algorithm, encodeSum(h.Sum(nil)), false}, obj.Checksum)
+	}
+	return obj, err
+}
+
+func (e *Engine) copyRange(ctx context.Context, w io.Writer, obj Object, offset, length int64, m Meter) error {
+	var done int64
+	for try := 0; done < length; try++ {
+		n, err := e.copyOnce(ctx, w, obj, offset+done, length-done, m)
+		done += n
+		var disk *LocalError
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.As(err, &disk):
+			return err
+		case done == length:
+			return nil
+		case err == nil:
+			err = io.ErrUnexpectedEOF
+		}
+		var request *requestError
+		if errors.As(err, &request) {
+			return request.err // the store has retried it already
+		}
+		if try >= resumes {
+			return fmt.Errorf("get object %s at byte %d: %w", obj.Key, offset+done, err)
+		}
+	}
+	return nil
+}
+
+// requestError is one that came before the first byte.
+type requestError struct{ err error }
+
+func (e *requestError) Error() string { return e.err.Error() }
+
+func (e *Engine) copyOnce(ctx context.Context, w io.Writer, obj Object, offset, length int64, m Meter) (int64, error) {
+	body, err := e.store.Get(ctx, obj.Key, obj.ETag, offset, length)
+	if err != nil {
+		return 0, &requestError{err}
+	}
+	defer func() { _ = body.Close() }()
+	return io.Copy(w, &inbound{ctx: ctx, src: io.LimitReader(body, length), meter: m, engine: e})
+}
+
+// diskWriter marks failures to write as ours, not S3's.
+type diskWriter struct{ w io.Writer }
+
+func (d *diskWriter) Write(p []byte) (int, error) {
+	n, err := d.w.Write(p)
+	if err != nil {
+		return n, local("write", "the downloaded object", err)
+	}
+	return n, nil
+}
+
+// inbound counts and slows down what is read of an object.
+type inbound struct {
+	ctx    context.Context
+	src    io.Reader
+	meter  Meter
+	engine *Engine
+}
+
+func (r *inbound) Read(p []byte) (int, error) {
+	l := r.engine.limiter
+	if l != nil && len(p) > l.Burst() {
+		p = p[:l.Burst()]
+	}
+	n, err := r.src.Read(p)
+	r.meter.Add(int64(n))
+	if l != nil && n > 0 {
+		if wait := l.WaitN(r.ctx, n); wait != nil {
+			return n, wait
+		}
+	}
+	return n, err
+}

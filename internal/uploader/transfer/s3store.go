@@ -1,0 +1,201 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// s3Store is Store over the SDK's client. Retries of single requests are the client's.
+type s3Store struct {
+	client *s3.Client
+	bucket string
+}
+
+// NewS3 returns the store for one bucket.
+func NewS3(client *s3.Client, bucket string) Store { return &s3Store{client: client, bucket: bucket} }
+
+// failed wraps the SDK's error with what was being done.
+func failed(doing, key string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &S3Error{Doing: doing, Key: key, Err: err}
+}
+
+func (s *s3Store) Put(ctx context.Context, key string, body Body, o ObjectOptions) (Object, error) {
+	in := &s3.PutObjectInput{
+		Bucket: &s.bucket, Key: &key, Body: body, ContentLength: &body.Size,
+		ContentType: optional(o.ContentType), Metadata: o.Metadata, StorageClass: types.StorageClass(o.StorageClass),
+		ChecksumAlgorithm: o.Algorithm.sdk(),
+	}
+	if o.IfNoneMatch {
+		in.IfNoneMatch = aws.String("*")
+	}
+	out, err := s.client.PutObject(ctx, in)
+	if err != nil {
+		return Object{}, failed("put object", key, err)
+	}
+	return Object{Key: key, ETag: aws.ToString(out.ETag), VersionID: aws.ToString(out.VersionId),
+		Checksum: reported(o.Algorithm, out.ChecksumType, sums{out.ChecksumCRC64NVME, out.ChecksumCRC32, out.ChecksumCRC32C, out.ChecksumSHA256})}, nil
+}
+
+func (s *s3Store) Begin(ctx context.Context, key string, o ObjectOptions) (string, error) {
+	out, err := s.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
+		Bucket: &s.bucket, Key: &key, ContentType: optional(o.ContentType), Metadata: o.Metadata,
+		StorageClass: types.StorageClass(o.StorageClass), ChecksumAlgorithm: o.Algorithm.sdk(), ChecksumType: o.Algorithm.sdkType(),
+	})
+	if err != nil {
+		return "", failed("begin multipart upload of", key, err)
+	}
+	return aws.ToString(out.UploadId), nil
+}
+
+func (s *s3Store) PutPart(ctx context.Context, key, uploadID string, number int32, body Body, a Algorithm) (Part, error) {
+	out, err := s.client.UploadPart(ctx, &s3.UploadPartInput{
+		Bucket: &s.bucket, Key: &key, UploadId: &uploadID, PartNumber: &number, Body: body, ContentLength: &body.Size,
+		ChecksumAlgorithm: a.sdk(),
+	})
+	if err != nil {
+		return Part{}, failed(fmt.Sprintf("upload part %d of", number), key, err)
+	}
+	return Part{Number: number, Size: body.Size, ETag: aws.ToString(out.ETag),
+		Checksum: reported(a, "", sums{out.ChecksumCRC64NVME, out.ChecksumCRC32, out.ChecksumCRC32C, out.ChecksumSHA256})}, nil
+}
+
+func (s *s3Store) Complete(ctx context.Context, key, uploadID string, parts []Part, size int64, whole Checksum, o ObjectOptions) (Object, error) {
+	list := make([]types.CompletedPart, len(parts))
+	for i, p := range parts {
+		list[i] = types.CompletedPart{PartNumber: aws.Int32(p.Number), ETag: aws.String(p.ETag)}
+		value := optional(p.Checksum.Value)
+		switch p.Checksum.Algorithm {
+		case CRC64NVME:
+			list[i].ChecksumCRC64NVME = value
+		case CRC32:
+			list[i].ChecksumCRC32 = value
+		case CRC32C:
+			list[i].ChecksumCRC32C = value
+		case SHA256:
+			list[i].ChecksumSHA256 = value
+		}
+	}
+	in := &s3.CompleteMultipartUploadInput{
+		Bucket: &s.bucket, Key: &key, UploadId: &uploadID, MpuObjectSize: &size, ChecksumType: o.Algorithm.sdkType(),
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: list},
+	}
+	switch {
+	case whole.Composite:
+	case whole.Algorithm == CRC64NVME:
+		in.ChecksumCRC64NVME = &whole.Value
+	case whole.Algorithm == CRC32:
+		in.ChecksumCRC32 = &whole.Value
+	case whole.Algorithm == CRC32C:
+		in.ChecksumCRC32C = &whole.Value
+	}
+	if o.IfNoneMatch {
+		in.IfNoneMatch = aws.String("*")
+	}
+	out, err := s.client.CompleteMultipartUpload(ctx, in)
+	if err != nil {
+		return Object{}, failed("complete multipart upload of", key, err)
+	}
+	return Object{Key: key, Size: size, ETag: aws.ToString(out.ETag), VersionID: aws.ToString(out.VersionId),
+		Checksum: reported(o.Algorithm, out.ChecksumType, sums{out.ChecksumCRC64NVME, out.ChecksumCRC32, out.ChecksumCRC32C, out.ChecksumSHA256})}, nil
+}
+
+func (s *s3Store) Abort(ctx context.Context, key, uploadID string) error {
+	_, err := s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &s.bucket, Key: &key, UploadId: &uploadID})
+	return failed("abort multipart upload of", key, err)
+}
+
+func (s *s3Store) Head(ctx context.Context, key string) (Object, error) {
+	out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled})
+	if err != nil {
+		return Object{}, failed("read object", key, err)
+	}
+	obj := Object{Key: key, Size: aws.ToInt64(out.ContentLength), Modified: aws.ToTime(out.LastModified), ETag: aws.ToString(out.ETag), VersionID: aws.ToString(out.VersionId)}
+	for _, a := range []Algorithm{CRC64NVME, CRC32C, CRC32, SHA256} {
+		c := reported(a, out.ChecksumType, sums{out.ChecksumCRC64NVME, out.ChecksumCRC32, out.ChecksumCRC32C, out.ChecksumSHA256})
+		if c.Value != "" {
+			obj.Checksum = c
+			break
+		}
+	}
+	return obj, nil
+}
+
+func (s *s3Store) Get(ctx context.Context, key, etag string, offset, length int64) (io.ReadCloser, error) {
+	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{
+		Bucket: &s.bucket, Key: &key, IfMatch: &etag, Range: aws.String(fmt.Sprintf("bytes=%d-%d", offset, offset+length-1)),
+	})
+	var resp *awshttp.ResponseError
+	if errors.As(err, &resp) && resp.HTTPStatusCode() == 412 {
+		return nil, &ChangedError{What: "object " + key, Err: err}
+	}
+	if err != nil {
+		return nil, failed("get object", key, err)
+	}
+	return out.Body, nil
+}
+
+func (s *s3Store) List(ctx context.Context, prefix string, yield func(Object) error) error {
+	pages := s3.NewListObjectsV2Paginator(s.client, &s3.ListObjectsV2Input{Bucket: &s.bucket, Prefix: &prefix})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return failed("list objects under", prefix, err)
+		}
+		for _, o := range page.Contents {
+			obj := Object{Key: aws.ToString(o.Key), Size: aws.ToInt64(o.Size), Modified: aws.ToTime(o.LastModified).UTC(), ETag: aws.ToString(o.ETag)}
+			if err := yield(obj); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *s3Store) Delete(ctx context.Context, key string) error {
+	_, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket, Key: &key})
+	return failed("delete object", key, err)
+}
+
+// sums are the checksum members of an answer: CRC64NVME, CRC32, CRC32C, SHA256.
+type sums [4]*string
+
+func reported(a Algorithm, kind types.ChecksumType, s sums) Checksum {
+	index := map[Algorithm]int{CRC64NVME: 0, CRC32: 1, CRC32C: 2, SHA256: 3}
+	i, known := index[a]
+	if !known || s[i] == nil {
+		return Checksum{}
+	}
+	return Checksum{Algorithm: a, Value: *s[i], Composite: kind == types.ChecksumTypeComposite}
+}
+
+func (a Algorithm) sdk() types.ChecksumAlgorithm {
+	return map[Algorithm]types.ChecksumAlgorithm{CRC64NVME: types.ChecksumAlgorithmCrc64nvme, CRC32: types.ChecksumAlgorithmCrc32,
+		CRC32C: types.ChecksumAlgorithmCrc32c, SHA256: types.ChecksumAlgorithmSha256}[a]
+}
+
+func (a Algorithm) sdkType() types.ChecksumType {
+	switch {
+	case a == None:
+		return ""
+	case a.fullObject():
+		return types.ChecksumTypeFullObject
+	}
+	return types.ChecksumTypeComposite
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
