@@ -27,6 +27,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp/attempt"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp/ratelimit"
 )
 
@@ -86,7 +87,7 @@ func New(c Config) (*Provider, error) {
 		p.warn = func(string) {}
 	}
 	paced := ratelimit.New(ratelimit.Config{
-		Base: wire{transport}, RequestsPerSecond: c.MaxRequestsPerSecond, Observe: c.Observe,
+		Base: attempt.Transport{Base: transport, Timeout: attemptTimeout}, RequestsPerSecond: c.MaxRequestsPerSecond, Observe: c.Observe,
 	})
 	options := []management.Option{
 		management.WithClient(&http.Client{Transport: paced}),

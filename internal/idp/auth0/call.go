@@ -7,15 +7,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/oauth2"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/apierror"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp/attempt"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp/ratelimit"
 )
 
@@ -173,53 +172,11 @@ func unanswered(fault apierror.Error, err error) *apierror.Error {
 		fault.Err = waited
 		return &fault
 	}
-	if lost, ok := errors.AsType[*lostError](err); ok {
+	if lost, ok := errors.AsType[*attempt.Error](err); ok {
 		fault.Err = lost
-		if lost.sent {
+		if lost.Sent {
 			fault.Kind = apierror.Ambiguous
 		}
 	}
 	return &fault
-}
-
-// wire sends a request once, and tells a failure before anything was sent from one after.
-type wire struct{ base http.RoundTripper }
-
-// lostError is a request without an answer.
-type lostError struct {
-	sent bool
-	err  error
-}
-
-func (e *lostError) Error() string {
-	if e.sent {
-		return "sent, but no answer came: " + e.err.Error()
-	}
-	return "not sent: " + e.err.Error()
-}
-
-func (e *lostError) Unwrap() error { return e.err }
-
-func (w wire) RoundTrip(request *http.Request) (*http.Response, error) {
-	ctx, cancel := context.WithTimeout(request.Context(), attemptTimeout)
-	var sent atomic.Bool
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
-	response, err := w.base.RoundTrip(request.WithContext(ctx))
-	if err != nil {
-		cancel()
-		return nil, &lostError{sent: sent.Load(), err: err}
-	}
-	response.Body = &body{ReadCloser: response.Body, cancel: cancel}
-	return response, nil
-}
-
-// body ends its attempt's time-out when it is closed.
-type body struct {
-	io.ReadCloser
-	cancel context.CancelFunc
-}
-
-func (b *body) Close() error {
-	defer b.cancel()
-	return b.ReadCloser.Close()
 }

@@ -1,0 +1,53 @@
+package attempt_test
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp/attempt"
+)
+
+func TestTransport(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/drop":
+			panic(http.ErrAbortHandler)
+		case "/slow":
+			<-r.Context().Done()
+		default:
+			_, _ = io.WriteString(w, "answer")
+		}
+	}))
+	defer server.Close()
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	for url, sent := range map[string]bool{server.URL + "/drop": true, server.URL + "/slow": true, gone.URL: false, "http://host.invalid": false} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = attempt.Transport{Timeout: 500 * time.Millisecond}.RoundTrip(request) //nolint:bodyclose // there is none
+		if e, ok := errors.AsType[*attempt.Error](err); !ok || e.Sent != sent {
+			t.Errorf("%s: got %v, want sent to be %v", url, err, sent)
+		}
+	}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := attempt.Transport{Timeout: 5 * time.Second}.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := io.ReadAll(response.Body); err != nil || string(text) != "answer" {
+		t.Errorf("got %q, %v", text, err)
+	}
+	if err := response.Body.Close(); err != nil {
+		t.Error(err)
+	}
+}
