@@ -1,7 +1,10 @@
 package main
 
 import (
+	"debug/elf"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -32,5 +35,34 @@ func TestDependencies(t *testing.T) {
 	}
 	if !found {
 		t.Error("the list of dependencies is not this program's")
+	}
+}
+
+// One static file, small enough to be copied to every server.
+func TestStaticAndSmall(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("builds the program")
+	}
+	name := filepath.Join(t.TempDir(), "oidcs3-upload")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", name, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Size() > 25<<20 {
+		t.Errorf("%d bytes are more than 25 MiB", info.Size())
+	}
+	f, err := elf.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	if libraries, err := f.ImportedLibraries(); err != nil || len(libraries) > 0 {
+		t.Errorf("links %v dynamically, %v", libraries, err)
 	}
 }

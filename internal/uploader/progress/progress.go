@@ -14,16 +14,21 @@ type Bar struct {
 	bar       *mpb.Bar
 }
 
-// New draws on w, which is a terminal. total is in bytes; 0 or less: unknown.
+// New draws on w, which is a terminal. total is in bytes; 0: not known, or not yet.
 func New(w io.Writer, name string, total int64) *Bar {
-	p := mpb.New(mpb.WithOutput(w), mpb.WithAutoRefresh(), mpb.WithWidth(40))
-	prepend := []decor.Decorator{decor.Name(name + " "), decor.CountersKibiByte("% .1f / % .1f ")}
-	if total <= 0 {
-		prepend[1] = decor.CurrentKibiByte("% .1f ")
+	p := mpb.New(mpb.WithOutput(w), mpb.WithAutoRefresh(), mpb.WithWidth(80))
+	bar := p.AddBar(0, mpb.PrependDecorators(decor.Name(name+" "), decor.CountersKibiByte("% .1f / % .1f ")),
+		mpb.AppendDecorators(decor.AverageSpeed(decor.SizeB1024(0), "% .1f")))
+	b := &Bar{container: p, bar: bar}
+	b.Total(total)
+	return b
+}
+
+// Total says how many bytes there will be.
+func (b *Bar) Total(bytes int64) {
+	if b != nil && bytes > 0 {
+		b.bar.SetTotal(bytes, false)
 	}
-	bar := p.AddBar(max(total, 0), mpb.PrependDecorators(prepend...),
-		mpb.AppendDecorators(decor.AverageSpeed(decor.SizeB1024(0), "% .1f")), mpb.BarRemoveOnComplete())
-	return &Bar{container: p, bar: bar}
 }
 
 // Add counts bytes; negative ones are taken back.

@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -22,7 +23,10 @@ func (e *Engine) DownloadFile(ctx context.Context, key, name string, m Meter) (O
 	if err != nil {
 		return Object{}, err
 	}
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*.part")
+	if s, ok := m.(sized); ok {
+		s.Total(obj.Size)
+	}
+	f, err := createBeside(name)
 	if err != nil {
 		return Object{}, local("create a file in", filepath.Dir(name), err)
 	}
@@ -33,8 +37,10 @@ func (e *Engine) DownloadFile(ctx context.Context, key, name string, m Meter) (O
 	if err := e.fill(ctx, f, obj, orNone(m)); err != nil {
 		return Object{}, err
 	}
-	if err := f.Chmod(targetMode(name)); err != nil {
-		return Object{}, local("write", name, err)
+	if info, err := os.Stat(name); err == nil { // a file that is replaced keeps its mode
+		if err := f.Chmod(info.Mode().Perm()); err != nil {
+			return Object{}, local("write", name, err)
+		}
 	}
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return Object{}, local("write", name, err)
@@ -42,26 +48,24 @@ func (e *Engine) DownloadFile(ctx context.Context, key, name string, m Meter) (O
 	if err := os.Rename(f.Name(), name); err != nil {
 		return Object{}, local("replace", name, err)
 	}
-	return obj, syncDir(filepath.Dir(name))
+	syncDir(filepath.Dir(name))
+	return obj, nil
 }
 
-// targetMode keeps an existing file's mode.
-func targetMode(name string) os.FileMode {
-	if info, err := os.Stat(name); err == nil {
-		return info.Mode().Perm()
-	}
-	return 0o600
+// createBeside makes a new file in the directory of name, with the mode that new files have by default.
+func createBeside(name string) (*os.File, error) {
+	unique := fmt.Sprintf(".oidcs3-%s.part", rand.Text())
+	return os.OpenFile(filepath.Join(filepath.Dir(name), unique), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666) // #nosec G302 G304 -- the umask decides; the user names the directory
 }
 
-// syncDir makes the new name survive a power cut. Systems that cannot sync a directory are left alone.
-func syncDir(name string) error {
+// syncDir makes the new name survive a power cut, on systems that can sync a directory.
+func syncDir(name string) {
 	d, err := os.Open(name) // #nosec G304 -- directory of the user's file
 	if err != nil {
-		return nil
+		return
 	}
-	defer func() { _ = d.Close() }()
 	_ = d.Sync()
-	return nil
+	_ = d.Close()
 }
 
 // fill reads all ranges of the object in parallel, and checks what it has read.

@@ -89,6 +89,9 @@ type Store interface {
 // Meter is told of the bytes that moved. Bytes are negative where a retry starts a request again.
 type Meter interface{ Add(bytes int64) }
 
+// sized is a Meter that wants to know how many bytes are to come.
+type sized interface{ Total(bytes int64) }
+
 type noMeter struct{}
 
 func (noMeter) Add(int64) {}

@@ -1,0 +1,70 @@
+package cli
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/aws/smithy-go"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/config"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/credentials"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/token"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/transfer"
+)
+
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	refused := &token.Refused{Provider: config.Auth0, Status: 403, Code: "access_denied"}
+	s3 := func(code, message string) error {
+		return &transfer.S3Error{Doing: "put object", Key: "k", Err: &smithy.GenericAPIError{Code: code, Message: message}}
+	}
+	for name, tc := range map[string]struct {
+		err  error
+		code int
+		hint string
+	}{
+		"unreadable file":    {&transfer.LocalError{Doing: "open f", Err: os.ErrPermission}, exitOther, "lacks the permission"},
+		"full disk":          {&transfer.LocalError{Doing: "write f", Err: syscall.ENOSPC}, exitOther, "disk is full"},
+		"read-only disk":     {&transfer.LocalError{Doing: "write f", Err: syscall.EROFS}, exitOther, "ProtectSystem="},
+		"unknown region":     {&credentials.Unavailable{Service: credentials.ServiceSTS, Err: &net.DNSError{Name: "sts.eu-west-9.amazonaws.com", IsNotFound: true}}, exitOther, "aws_region"},
+		"unknown domain":     {&token.Unavailable{Host: "h", Err: &net.DNSError{Name: "h"}}, exitOther, "host name h does not resolve"},
+		"slow identity":      {&token.Unavailable{Host: "h", Err: os.ErrDeadlineExceeded}, exitOther, "no answer in time"},
+		"other certificate":  {&token.Unavailable{Host: "h", Err: x509.HostnameError{Certificate: &x509.Certificate{}}}, exitOther, "another host's"},
+		"expired":            {&token.Unavailable{Host: "h", Err: x509.CertificateInvalidError{Reason: x509.Expired}}, exitOther, "clock"},
+		"no grant":           {refused, exitIdP, "client grant"},
+		"inside a transfer":  {&transfer.S3Error{Doing: "put object", Key: "k", Err: fmt.Errorf("sign: %w", refused)}, exitIdP, "client grant"},
+		"bad scope":          {&token.Refused{Status: 400, Code: "invalid_scope"}, exitIdP, "cognito_scopes"},
+		"wrong tenant":       {&token.Refused{Status: 404}, exitIdP, "no token endpoint"},
+		"fresh, yet expired": {&credentials.Refused{Service: credentials.ServiceSTS, Code: credentials.CodeExpiredToken}, exitCredentials, "clock"},
+		"opaque token":       {&credentials.Refused{Service: credentials.ServiceSTS, Code: credentials.CodeInvalidIdentityToken}, exitCredentials, "opaque"},
+		"vending path":       {&credentials.Refused{Service: credentials.ServiceVending, Status: 404}, exitCredentials, "credential_vending_url"},
+		"vending token":      {&credentials.Refused{Service: credentials.ServiceVending, Status: 401}, exitCredentials, "scopes"},
+		"trailer":            {s3("InvalidRequest", "The value specified in the x-amz-trailer header is not supported"), exitS3, "when_required"},
+		"busy":               {s3("SlowDown", ""), exitS3, "--concurrency"},
+		"damaged":            {&transfer.MismatchError{Key: "k"}, exitS3, "hardware"},
+		"changing file":      {&transfer.ChangedError{What: "file f"}, exitOther, "nobody writes"},
+		"parts left":         {&transfer.AbortError{Key: "k", UploadID: "u", Err: s3("AccessDenied", ""), Abort: errors.New("no")}, exitS3, "lifecycle rule"},
+		"something else":     {errors.New("x"), exitOther, ""},
+	} {
+		e := explain(t.Context(), tc.err, nil)
+		if e.code != tc.code || !strings.Contains(e.hint, tc.hint) || e.message == "" || (tc.hint == "") != (e.hint == "") {
+			t.Errorf("%s: %+v", name, e)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if e := explain(ctx, context.Canceled, nil); e.code != exitInterrupted {
+		t.Errorf("interrupted: %+v", e)
+	}
+	left := &transfer.AbortError{Key: "k", UploadID: "u", Err: context.Canceled, Abort: errors.New("no")}
+	if e := explain(ctx, left, nil); e.code != exitInterrupted || !strings.Contains(e.message, "upload u") {
+		t.Errorf("interrupted, with parts left: %+v", e)
+	}
+}
