@@ -39,7 +39,7 @@ func (c *counter) Add(n int64) { c.n.Add(n) }
 func TestUploadAndBack(t *testing.T) {
 	t.Parallel()
 	for _, a := range []Algorithm{CRC64NVME, CRC32, CRC32C, SHA256, None} {
-		for _, size := range []int{0, 1, 5 * mib, 16*mib - 1, 16 * mib, 17*mib + 3} {
+		for _, size := range []int{0, 1, 16 * mib, 16*mib + 1} {
 			s := newFake()
 			s.algorithm = a
 			e := engineFor(t, s, Options{PartSize: 5 * mib, Algorithm: a, Concurrency: 3})
