@@ -15,6 +15,8 @@ const (
 	// spreadBelow is the share of the limit under which the rest is spread over the time until the reset; above it,
 	// requests go as they come.
 	spreadBelow = 4 // limit/4
+	// firstWindow is the number of requests in flight before the first answer, which tells what is left.
+	firstWindow = 4
 	// fullWindow is the number of requests in flight at which the slow start after a refusal ends.
 	fullWindow = 64
 	// maxAhead is how far ahead a reset may lie; one beyond is not believed.
@@ -42,7 +44,7 @@ type pacer struct {
 }
 
 func newPacer(perSecond float64) *pacer {
-	p := &pacer{changed: make(chan struct{})}
+	p := &pacer{changed: make(chan struct{}), window: firstWindow}
 	if perSecond > 0 {
 		p.gap = time.Duration(float64(time.Second) / perSecond)
 	}
