@@ -32,20 +32,39 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
+// Watch follows the attempts of one call, for callers whose client library hides *Error.
+type Watch struct{ unanswered atomic.Bool }
+
+type watchKey struct{}
+
+// Follow returns a context whose requests the Watch follows.
+func Follow(ctx context.Context) (context.Context, *Watch) {
+	w := &Watch{}
+	return context.WithValue(ctx, watchKey{}, w), w
+}
+
+// Unanswered reports whether a request was sent and got no answer, so that it may have had an effect.
+func (w *Watch) Unanswered() bool { return w.unanswered.Load() }
+
 // RoundTrip implements http.RoundTripper. It fails with *Error.
 func (t Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	base := t.Base
 	if base == nil {
 		base = http.DefaultTransport
 	}
+	watch, ok := request.Context().Value(watchKey{}).(*Watch)
+	if !ok {
+		watch = &Watch{}
+	}
+	watch.unanswered.Store(false)
 	ctx, cancel := context.WithTimeout(request.Context(), t.Timeout)
-	var sent atomic.Bool
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { watch.unanswered.Store(true) }})
 	response, err := base.RoundTrip(request.WithContext(ctx))
 	if err != nil {
 		cancel()
-		return nil, &Error{Sent: sent.Load(), Err: err}
+		return nil, &Error{Sent: watch.Unanswered(), Err: err}
 	}
+	watch.unanswered.Store(false)
 	response.Body = &body{ReadCloser: response.Body, cancel: cancel}
 	return response, nil
 }

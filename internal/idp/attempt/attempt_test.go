@@ -27,7 +27,8 @@ func TestTransport(t *testing.T) {
 	gone := httptest.NewServer(nil)
 	gone.Close()
 	for url, sent := range map[string]bool{server.URL + "/drop": true, server.URL + "/slow": true, gone.URL: false, "http://host.invalid": false} {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, nil)
+		ctx, watch := attempt.Follow(t.Context())
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,8 +36,12 @@ func TestTransport(t *testing.T) {
 		if e, ok := errors.AsType[*attempt.Error](err); !ok || e.Sent != sent {
 			t.Errorf("%s: got %v, want sent to be %v", url, err, sent)
 		}
+		if watch.Unanswered() != sent {
+			t.Errorf("%s: unanswered is %v, want %v", url, watch.Unanswered(), sent)
+		}
 	}
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
+	ctx, watch := attempt.Follow(t.Context())
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,5 +54,8 @@ func TestTransport(t *testing.T) {
 	}
 	if err := response.Body.Close(); err != nil {
 		t.Error(err)
+	}
+	if watch.Unanswered() {
+		t.Error("an answered request counts as unanswered")
 	}
 }

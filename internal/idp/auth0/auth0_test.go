@@ -705,6 +705,36 @@ func TestNothingWasSent(t *testing.T) {
 	}
 }
 
+func TestContextEndsOnTheWay(t *testing.T) {
+	t.Parallel()
+	a := newTenant()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	a.fault = func(string) string { cancel(); return "drop-after" }
+	p := start(t, a)
+	var c idp.Client
+	if err := p.Parts()[0].Apply(ctx, &c, secretSpec()); !apierror.Is(err, apierror.Ambiguous) {
+		t.Errorf("got %v: %v, want ambiguous: the client may be there", apierror.KindOf(err), err)
+	}
+	a.fault = nil
+	a.header, a.refusal = http.Header{"Retry-After": {"60"}}, `{"statusCode":429,"message":"Global limit has been reached"}`
+	waiting, stop := context.WithCancel(t.Context())
+	defer stop()
+	p = start(t, a, func(c *Config) {
+		c.Observe = func(e ratelimit.Event) {
+			if e.Reason == ratelimit.Refused {
+				stop()
+			}
+		}
+	})
+	a.mu.Lock()
+	a.fault = func(string) string { return "429" }
+	a.mu.Unlock()
+	if err := p.Parts()[0].Apply(waiting, &c, secretSpec()); !apierror.Is(err, apierror.Unavailable) {
+		t.Errorf("got %v: %v, want unavailable: it was refused", apierror.KindOf(err), err)
+	}
+}
+
 func TestReadsAreRepeatedWritesAreNot(t *testing.T) {
 	t.Parallel()
 	a := newTenant()

@@ -74,6 +74,7 @@ func (p *Provider) once(ctx context.Context, r request) error {
 	if len(r.query) > 0 {
 		uri += "?" + r.query.Encode()
 	}
+	ctx, watch := attempt.Follow(ctx)
 	out, err := p.api.NewRequest(ctx, r.method, uri, r.body)
 	if err != nil {
 		fault.Kind, fault.Message = apierror.Invalid, "the request cannot be written"
@@ -81,7 +82,7 @@ func (p *Provider) once(ctx context.Context, r request) error {
 	}
 	response, err := p.api.Do(out)
 	if err != nil {
-		return unanswered(fault, err)
+		return unanswered(fault, err, watch.Unanswered())
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody))
@@ -148,9 +149,13 @@ func brief(message string) string {
 	return message
 }
 
-// unanswered says what is known of a request that got no answer.
-func unanswered(fault apierror.Error, err error) *apierror.Error {
+// unanswered says what is known of a request that got no answer. sent is whether it was on its way: the SDK hides that
+// where the context has ended.
+func unanswered(fault apierror.Error, err error, sent bool) *apierror.Error {
 	fault.Kind, fault.Err = apierror.Unavailable, err
+	if sent {
+		fault.Kind = apierror.Ambiguous
+	}
 	if token, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
 		// Its own text quotes the answer's body.
 		fault.Err, fault.Code = nil, token.ErrorCode
@@ -174,9 +179,6 @@ func unanswered(fault apierror.Error, err error) *apierror.Error {
 	}
 	if lost, ok := errors.AsType[*attempt.Error](err); ok {
 		fault.Err = lost
-		if lost.Sent {
-			fault.Kind = apierror.Ambiguous
-		}
 	}
 	return &fault
 }

@@ -641,6 +641,25 @@ func TestNothingWasSent(t *testing.T) {
 	}
 }
 
+func TestContextEndsOnTheWay(t *testing.T) {
+	t.Parallel()
+	d := newDirectory()
+	p := start(t, d)
+	if _, err := p.API(t.Context(), apiURI); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	d.fault = func(string) string { cancel(); return "drop-after" }
+	var c idp.Client
+	if err := p.Parts()[0].Apply(ctx, &c, secretSpec()); !apierror.Is(err, apierror.Ambiguous) {
+		t.Errorf("got %v: %v, want ambiguous: the application may be there", apierror.KindOf(err), err)
+	}
+	if err := p.Parts()[0].Apply(ctx, &c, secretSpec()); !apierror.Is(err, apierror.Unavailable) {
+		t.Errorf("got %v: %v, want unavailable: nothing was sent", apierror.KindOf(err), err)
+	}
+}
+
 func TestCredentials(t *testing.T) {
 	t.Parallel()
 	d := newDirectory()
