@@ -187,7 +187,12 @@ func (p *Provider) Delete(ctx context.Context, client idp.Client) error {
 		return nil
 	}
 	p.shared.wrote(client.ID)
-	return gone(p.replicated(ctx, client.ID, func(ctx context.Context) error {
-		return p.graph.deleteApplication(ctx, client.ID)
-	}))
+	err := p.replicated(ctx, client.ID, func(ctx context.Context) error { return p.graph.deleteApplication(ctx, client.ID) })
+	if err == nil {
+		// From now on its absence is no lag.
+		p.mu.Lock()
+		delete(p.made, client.ID)
+		p.mu.Unlock()
+	}
+	return gone(err)
 }

@@ -87,6 +87,10 @@ func TestCreate(t *testing.T) {
 			if err := p.Delete(t.Context(), c); err != nil {
 				t.Fatal(err)
 			}
+			before := len(d.calls)
+			if err := p.Delete(t.Context(), c); err != nil || len(d.calls) != before+1 {
+				t.Errorf("deleting what this process deleted took %d calls: %v", len(d.calls)-before, err)
+			}
 			if err := p.Delete(t.Context(), c); err != nil || len(d.applications) != 3 || len(d.principals) != 3 || len(d.assignments) != 0 {
 				t.Errorf("after the deletion: %v", err)
 			}
