@@ -20,10 +20,10 @@ func main() {
 	config := flag.String("config", "examples/demo", "directory of the Terraform configuration")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, *bin, *config); err != nil {
+	err := run(ctx, *bin, *config)
+	stop()
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "\nFAILED: %v\n", err)
-		stop()
 		os.Exit(1)
 	}
 }

@@ -23,7 +23,9 @@ const (
 // Secret is a client secret. Every way of printing it shows "(sensitive)".
 type Secret string
 
-func (Secret) String() string   { return "(sensitive)" }
+func (Secret) String() string { return "(sensitive)" }
+
+// GoString implements fmt.GoStringer, so that %#v does not show the value.
 func (Secret) GoString() string { return "(sensitive)" }
 
 // Format implements fmt.Formatter, so that no verb shows the value.
@@ -52,6 +54,9 @@ type API struct {
 	Profile        string   // the setting behind TokensCarryAZP, in the provider's words: "rfc9068_profile", "access_token", "1", "2"
 	TokensCarryAZP bool     // tokens name their client in azp, which STS takes for the audience
 	Scopes         []string // scopes that exist at the API (Cognito)
+	// Identifier is the name that configurations know the API by, where it is not what the tokens carry: an identifier
+	// URI of Entra ID. Elsewhere empty.
+	Identifier string
 }
 
 // Spec is the client that is wanted.
@@ -76,8 +81,9 @@ type Client struct {
 	Name         string
 	OnboardingID string // empty on a client that something else made
 	Method       Method
-	Secret       Secret // empty where the provider does not show it
-	GrantID      string // Auth0: client grant; Entra: app role assignment
+	Secret       Secret   // empty where the provider does not show it
+	GrantID      string   // Auth0: client grant; Entra: app role assignment
+	Scopes       []string // Cognito: scopes that the client may ask for
 	// Found is what the adapter read, for its own Parts to compare; others do not look inside.
 	Found any
 }

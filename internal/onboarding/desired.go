@@ -61,6 +61,7 @@ func (d Desired) ID() string { return d.Environment + "/" + d.Server }
 type Resolved struct {
 	Desired
 	Mode          access.Mode
+	TokenAudience string // aud of the tokens; Entra's of version 2 name the API by its client id
 	Issuer        string // iss of the tokens
 	TokenEndpoint string // https URL
 }
@@ -76,7 +77,10 @@ func (c *Controller) Resolve(ctx context.Context, d Desired) (Resolved, error) {
 	if err != nil {
 		return Resolved{}, fmt.Errorf("read the API %s: %w", d.Identity.Audience, err)
 	}
-	r := Resolved{Desired: d, Mode: d.Identity.Mode, Issuer: api.Issuer, TokenEndpoint: api.TokenEndpoint}
+	r := Resolved{Desired: d, Mode: d.Identity.Mode, TokenAudience: api.Audience, Issuer: api.Issuer, TokenEndpoint: api.TokenEndpoint}
+	if api.Identifier != "" {
+		r.Identity.Audience = api.Identifier
+	}
 	if r.Mode == "" {
 		r.Mode = access.Plain
 		if api.TokensCarryAZP {
@@ -112,10 +116,10 @@ func (c *Controller) Check(ctx context.Context, r Resolved) error {
 			Reason: fmt.Sprintf("the OIDC provider trusts the issuer https://%s, but the tokens come from %s", provider.URL, r.Issuer),
 			Advice: "The two must agree to the letter, a trailing slash included."}
 	}
-	if r.Mode == access.Plain && !slices.Contains(provider.ClientIDs, r.Identity.Audience) {
+	if r.Mode == access.Plain && !slices.Contains(provider.ClientIDs, r.TokenAudience) {
 		return &Refusal{Field: FieldProvider,
 			Reason: fmt.Sprintf("the OIDC provider %s does not accept the audience %q; its client IDs are %s",
-				r.Identity.ProviderARN, r.Identity.Audience, orNone(provider.ClientIDs)),
+				r.Identity.ProviderARN, r.TokenAudience, orNone(provider.ClientIDs)),
 			Advice: "Add the audience to the client ID list of the OIDC provider (client_id_list of aws_iam_openid_connect_provider)."}
 	}
 	return nil
@@ -155,7 +159,7 @@ func (r Resolved) trust(client idp.Client) string {
 	return access.Trust{
 		Mode:           r.Mode,
 		ProviderARN:    r.Identity.ProviderARN,
-		Audience:       r.Identity.Audience,
+		Audience:       r.TokenAudience,
 		Subject:        client.Subject,
 		ClientID:       client.ID,
 		VendingRoleARN: r.Identity.Vending.RoleARN,

@@ -383,7 +383,7 @@ func serverNamed(name string) Resolved {
 		Tags: map[string]string{"Team": "a"}, Method: idp.ClientSecret,
 		Identity: Identity{Audience: audience, ProviderARN: providerARN},
 	}
-	return Resolved{Desired: d, Mode: access.Plain, Issuer: "https://tenant.example/", TokenEndpoint: "https://tenant.example/oauth/token"}
+	return Resolved{Desired: d, Mode: access.Plain, TokenAudience: audience, Issuer: "https://tenant.example/", TokenEndpoint: "https://tenant.example/oauth/token"}
 }
 
 func (w *world) controller() *Controller {

@@ -47,7 +47,7 @@ func (t *Tenant) createClient(c *call) (int, any, error) {
 	}.with(body)
 	shown := client
 	if given, ok := credentialsOf(body); ok {
-		made, err := t.makeCredentials(id, given)
+		made, err := t.makeCredentials(given)
 		if err != nil {
 			return 0, nil, err
 		}

@@ -61,7 +61,7 @@ func (c credential) describe() map[string]any {
 }
 
 // makeCredentials reads whole credentials, as a client may be created with.
-func (t *Tenant) makeCredentials(clientID string, given []any) ([]credential, error) {
+func (t *Tenant) makeCredentials(given []any) ([]credential, error) {
 	if len(given) == 0 || len(given) > maxCredentials {
 		return nil, invalidBody("private_key_jwt takes 1 to %d credentials.", maxCredentials)
 	}

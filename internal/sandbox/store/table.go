@@ -120,11 +120,10 @@ func (t *Table[V]) Update(key string, change func(value V, exists bool) (V, bool
 }
 
 func (t *Table[V]) write(key string, value V, present bool) {
-	versions := append(t.rows[key], version[V]{since: t.now(), value: value, present: present})
-	if len(versions) > keptVersions {
-		versions = slices.Clone(versions[len(versions)-keptVersions:])
+	t.rows[key] = append(t.rows[key], version[V]{since: t.now(), value: value, present: present})
+	if extra := len(t.rows[key]) - keptVersions; extra > 0 {
+		t.rows[key] = slices.Delete(t.rows[key], 0, extra)
 	}
-	t.rows[key] = versions
 }
 
 func latest[V any](versions []version[V]) (value V, ok bool) {
