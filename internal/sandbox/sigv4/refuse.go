@@ -20,7 +20,10 @@ func (a *authorization) unknownKey() *Error {
 	return &Error{"InvalidClientTokenId", "The security token included in the request is invalid."}
 }
 
-func (a *authorization) wrongToken() *Error {
+func (a *authorization) wrongToken(given string) *Error {
+	if a.service == serviceS3 && given == "" {
+		return a.unknownKey() // S3 does not know a temporary key without its token
+	}
 	if a.service == serviceS3 {
 		return &Error{"InvalidToken", "The provided token is malformed or otherwise invalid."}
 	}

@@ -79,7 +79,7 @@ func Verify(r *http.Request, secretOf func(accessKeyID string) (secret, sessionT
 		return Signed{}, a.mismatch()
 	}
 	if subtle.ConstantTimeCompare([]byte(token), []byte(a.sessionToken)) != 1 {
-		return Signed{}, a.wrongToken()
+		return Signed{}, a.wrongToken(a.sessionToken)
 	}
 	return Signed{
 		AccessKeyID: a.accessKeyID, Date: a.date, Region: a.region, Service: a.service,
