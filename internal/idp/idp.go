@@ -117,6 +117,10 @@ type Part struct {
 	Revert func(ctx context.Context, client *Client, before Client) error
 }
 
+// SecretPart is the name of the part whose Apply makes a new client secret, whatever Deviations says. A provider that
+// does not show secrets cannot tell a secret that is lost from one that somebody remembers, so only the caller can.
+const SecretPart = "client secret"
+
 // Provider is one identity provider. Its methods are safe for concurrent use and fail with *apierror.Error.
 type Provider interface {
 	Kind() Kind

@@ -18,6 +18,8 @@ type step struct {
 	needed func() bool
 	// do makes one attempt.
 	do func(context.Context) error
+	// partial, where set, reports whether a refusal may have come half-way through several calls.
+	partial func() bool
 	// settled, for a step that must not be done twice, looks whether an attempt without a clear answer took effect. nil:
 	// the step may simply be repeated.
 	settled func(context.Context) (bool, error)
@@ -79,7 +81,7 @@ func (c *Controller) run(ctx context.Context, o operation) error {
 		if err == nil {
 			c.trace(ctx, "step", map[string]any{"operation": o.name, "step": s.name})
 			err = c.attempt(ctx, s)
-			if err == nil || unsettled(err) {
+			if err == nil || unsettled(err) || (s.partial != nil && s.partial()) {
 				done = append(done, s)
 			}
 		}

@@ -368,9 +368,13 @@ func TestResumeWaitsForTheClaimToRunOut(t *testing.T) {
 			t.Fatal("the crash did not happen")
 		}
 		begin := time.Now()
+		w.readable = false
 		outcome, err := w.controller().Create(t.Context(), want)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if got, want := outcome.Client.Secret.Reveal(), w.clients["client-1"].client.Secret.Reveal(); got == "" || got != want {
+			t.Error("the secret that the crash lost was not made anew")
 		}
 		if waited := time.Since(begin); waited < claimTime || waited > claimTime+4*claimSlack {
 			t.Errorf("resumed after %v; the claim lasts %v", waited, claimTime)

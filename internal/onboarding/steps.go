@@ -152,8 +152,11 @@ func (w *work) applyPart(part idp.Part, first bool) step {
 		within, makes = "", theClient
 	}
 	return step{
-		name:    "apply " + part.Name + " " + w.name(),
-		needed:  func() bool { return len(part.Deviations(w.client, w.spec())) > 0 },
+		name: "apply " + part.Name + " " + w.name(),
+		needed: func() bool {
+			return len(part.Deviations(w.client, w.spec())) > 0 || (part.Name == idp.SecretPart && w.secretLost())
+		},
+		partial: func() bool { return w.client.Exists() },
 		remains: part.Name + " " + w.name(),
 		within:  within,
 		makes:   makes,
@@ -189,6 +192,11 @@ func (w *work) applyPart(part idp.Part, first bool) step {
 			return part.Revert(ctx, &w.client, before)
 		},
 	}
+}
+
+// secretLost reports whether nobody can know the secret any more: the process that got it died before anybody was let in.
+func (w *work) secretLost() bool {
+	return w.adopted && w.want.Method == idp.ClientSecret && w.client.Exists() && w.client.Secret == ""
 }
 
 // recordClient writes the client's id into the journal, where a crash or a lost response can be resumed from, and that

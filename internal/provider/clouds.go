@@ -8,16 +8,20 @@ import (
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	awsiam "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/google/uuid"
 	awsbase "github.com/hashicorp/aws-sdk-go-base/v2"
 	basediag "github.com/hashicorp/aws-sdk-go-base/v2/diag"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/iam"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
-	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp/auth0"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp/cognito"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/onboarding"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/rolemap"
 )
 
 // clouds makes the adapters and controllers of one run, each when first needed and then once.
@@ -26,16 +30,24 @@ type clouds struct {
 
 	mu          sync.Mutex
 	aws         *awsClients
-	controllers map[idp.Kind]*onboarding.Controller
+	controllers map[controllerKey]*onboarding.Controller
+}
+
+// controllerKey tells controllers apart: a Cognito user pool is an identity provider of its own.
+type controllerKey struct {
+	kind         idp.Kind
+	pool, domain string
 }
 
 type awsClients struct {
-	config aws.Config
-	roles  *iam.Roles
+	config   aws.Config
+	roles    *iam.Roles
+	mappings *rolemap.Table
+	cognito  *cognitoidentityprovider.Client
 }
 
 func newClouds(s *settings) *clouds {
-	return &clouds{settings: s, controllers: map[idp.Kind]*onboarding.Controller{}}
+	return &clouds{settings: s, controllers: map[controllerKey]*onboarding.Controller{}}
 }
 
 // region is the region of the configured AWS client.
@@ -57,51 +69,47 @@ func (c *clouds) roles(ctx context.Context) (*iam.Roles, error) {
 }
 
 // controller is the controller of one identity provider.
-func (c *clouds) controller(ctx context.Context, kind idp.Kind) (*onboarding.Controller, error) {
-	roles, err := c.roles(ctx)
+func (c *clouds) controller(ctx context.Context, i identity) (*onboarding.Controller, error) {
+	amazon, err := c.awsClients(ctx)
 	if err != nil {
 		return nil, err
 	}
+	key := controllerKey{kind: i.kind, pool: i.cognito.UserPoolID.ValueString(), domain: i.cognito.Domain.ValueString()}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if controller, ok := c.controllers[kind]; ok {
+	if controller, ok := c.controllers[key]; ok {
 		return controller, nil
 	}
-	clients, err := c.identityProvider(kind)
+	// The context of the first request must not end the client's life.
+	background := context.WithoutCancel(ctx)
+	clients, err := c.identityProvider(background, amazon, key)
 	if err != nil {
 		return nil, err
 	}
 	controller := onboarding.New(onboarding.Config{
-		Roles:   roles,
-		Clients: clients,
-		NewID:   uuid.NewString,
-		Trace:   func(ctx context.Context, message string, fields map[string]any) { tflog.Debug(ctx, message, fields) },
+		Roles:    amazon.roles,
+		Clients:  clients,
+		Mappings: amazon.mappings,
+		NewID:    uuid.NewString,
+		Trace:    func(ctx context.Context, message string, fields map[string]any) { tflog.Debug(ctx, message, fields) },
 	})
-	c.controllers[kind] = controller
+	c.controllers[key] = controller
 	return controller, nil
 }
 
-func (c *clouds) identityProvider(kind idp.Kind) (idp.Provider, error) {
-	switch kind {
+func (c *clouds) identityProvider(ctx context.Context, amazon *awsClients, key controllerKey) (idp.Provider, error) {
+	warn := func(message string) { tflog.Warn(ctx, message) }
+	switch key.kind {
 	case idp.Auth0:
-		s := c.settings.auth0
-		if s.Domain.ValueString() == "" {
-			return nil, errors.New("the domain of the Auth0 tenant is missing: set auth0.domain in the provider block, or AUTH0_DOMAIN")
-		}
-		if s.APIToken.ValueString() == "" && (s.ClientID.ValueString() == "" || s.ClientSecret.ValueString() == "") {
-			return nil, errors.New("credentials for Auth0 are missing: set auth0.client_id and auth0.client_secret in the provider block " +
-				"(AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET), or auth0.api_token (AUTH0_API_TOKEN)")
-		}
-		return auth0.New(auth0.Config{
-			Domain:       s.Domain.ValueString(),
-			Token:        s.APIToken.ValueString(),
-			ClientID:     s.ClientID.ValueString(),
-			ClientSecret: s.ClientSecret.ValueString(),
-			Audience:     s.Audience.ValueString(),
-			UserAgent:    c.userAgent(),
+		return c.settings.auth0.provider(c.userAgent(), warn)
+	case idp.Entra:
+		return c.settings.entra.provider(c.userAgent(), warn)
+	case idp.Cognito:
+		return cognito.New(cognito.Config{
+			Client: amazon.cognito, PoolID: key.pool, Domain: key.domain, Region: amazon.config.Region,
 		})
 	}
-	return nil, fmt.Errorf("the identity provider %q is not known", kind)
+	return nil, fmt.Errorf("the identity provider %q is not known", key.kind)
 }
 
 func (c *clouds) userAgent() string { return "terraform-provider-oidcs3/" + c.settings.version }
@@ -116,14 +124,22 @@ func (c *clouds) awsClients(ctx context.Context) (*awsClients, error) {
 	if err != nil {
 		return nil, err
 	}
-	client := awsiam.NewFromConfig(config, func(o *awsiam.Options) {
-		if url := endpoints.IAM.ValueString(); url != "" {
-			o.BaseEndpoint = aws.String(url)
+	at := func(url types.String) *string {
+		if url.ValueString() == "" {
+			return config.BaseEndpoint
 		}
-	})
-	// The context of the first request must not end the client's life.
-	background := context.WithoutCancel(ctx)
-	c.aws = &awsClients{config: config, roles: iam.New(client, iam.WithNotice(func(message string) { tflog.Warn(background, message) }))}
+		return aws.String(url.ValueString())
+	}
+	background := context.WithoutCancel(ctx) // the context of the first request must not end the clients' life
+	notice := func(message string) { tflog.Warn(background, message) }
+	c.aws = &awsClients{
+		config: config,
+		roles: iam.New(awsiam.NewFromConfig(config, func(o *awsiam.Options) { o.BaseEndpoint = at(endpoints.IAM) }),
+			iam.WithNotice(notice)),
+		mappings: rolemap.New(dynamodb.NewFromConfig(config, func(o *dynamodb.Options) { o.BaseEndpoint = at(endpoints.DynamoDB) }),
+			rolemap.WithNotice(notice)),
+		cognito: cognitoidentityprovider.NewFromConfig(config, func(o *cognitoidentityprovider.Options) { o.BaseEndpoint = at(endpoints.CognitoIDP) }),
+	}
 	return c.aws, nil
 }
 

@@ -32,6 +32,8 @@ type providerModel struct {
 	DefaultTags types.Map    `tfsdk:"default_tags"`
 	AWS         types.Object `tfsdk:"aws"`
 	Auth0       types.Object `tfsdk:"auth0"`
+	Entra       types.Object `tfsdk:"entra"`
+	Cognito     types.Object `tfsdk:"cognito"`
 }
 
 const defaultProject = "oidc-s3"
@@ -63,8 +65,10 @@ func (p *oidcs3Provider) Schema(_ context.Context, _ provider.SchemaRequest, res
 				MarkdownDescription: "Tags of every role. A resource's own `tags` override those of the same key.",
 				Validators:          []validator.Map{tagsValidator{}},
 			},
-			"aws":   awsSchema(),
-			"auth0": auth0Schema(),
+			"aws":     awsSchema(),
+			"auth0":   auth0Schema(),
+			"entra":   entraSchema(),
+			"cognito": cognitoSchema(),
 		},
 	}
 }
@@ -87,6 +91,8 @@ func (p *oidcs3Provider) Configure(ctx context.Context, req provider.ConfigureRe
 	settings.unknown = !req.Config.Raw.IsFullyKnown()
 	resp.Diagnostics.Append(settings.aws.read(ctx, model.AWS)...)
 	resp.Diagnostics.Append(settings.auth0.read(ctx, model.Auth0)...)
+	resp.Diagnostics.Append(settings.entra.read(ctx, model.Entra)...)
+	resp.Diagnostics.Append(settings.cognito.read(ctx, model.Cognito)...)
 	if resp.Diagnostics.HasError() {
 		return
 	}

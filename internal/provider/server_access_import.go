@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -71,18 +72,24 @@ func (r *serverAccess) adopted(ctx context.Context, role iam.Role, server onboar
 	if err != nil {
 		return nil, diagnose("Permissions of role "+role.Name+" cannot be expressed", err)
 	}
-	kind, clientID, err := onboarding.ClientOf(trust)
+	kind, clientID, err := onboarding.ClientOf(role, trust)
 	if err != nil {
 		return nil, diagnose("Trust policy of role "+role.Name+" cannot be expressed", err)
 	}
 	model := &serverAccessModel{
 		ServerName:           types.StringValue(server.Name),
 		Environment:          types.StringValue(server.Environment),
+		Federation:           types.StringValue(federationSTS),
+		Auth0:                types.ObjectNull(identityTypes[idp.Auth0]),
+		Entra:                types.ObjectNull(identityTypes[idp.Entra]),
+		Cognito:              types.ObjectNull(identityTypes[idp.Cognito]),
 		ClientAuthentication: types.ObjectNull(clientAuthenticationTypes),
 		BucketName:           types.StringValue(permissions.Bucket),
 		S3PathPrefix:         types.StringValue(permissions.Prefix),
 		S3Permissions:        types.StringValue(string(permissions.Permission)),
 		KMSKeyARN:            optional(permissions.KMSKeyARN),
+		MaxSessionDuration:   types.Int64Value(int64(role.MaxSessionDuration / time.Second)),
+		PermissionsBoundary:  optional(role.PermissionsBoundary),
 		DeletionProtection:   types.BoolValue(false),
 		Tags:                 types.MapNull(types.StringType),
 		TagsAll:              stringMap(onboarding.Journal{}.UserTags(role.Tags)),
@@ -90,31 +97,86 @@ func (r *serverAccess) adopted(ctx context.Context, role iam.Role, server onboar
 		ClientID:             types.StringValue(clientID),
 		Timeouts:             noTimeouts(),
 	}
-	model.Auth0 = types.ObjectValueMust(auth0Types, map[string]attr.Value{
-		"audience":          types.StringValue(trust.Audience),
-		"oidc_provider_arn": types.StringValue(trust.ProviderARN),
-		"token_profile":     types.StringValue(profileAuto),
-	})
-	return model, r.resolveImported(ctx, kind, trust, model)
+	diags := model.adoptIdentity(kind, trust, r.clouds.settings.cognito)
+	if diags.HasError() {
+		return nil, diags
+	}
+	diags.Append(r.resolveImported(ctx, trust, model)...)
+	return model, diags
 }
 
-// resolveImported adds what the identity provider says of the API. The mode is the one that the trust policy has.
-func (r *serverAccess) resolveImported(ctx context.Context, kind idp.Kind, trust access.Trust, model *serverAccessModel) diag.Diagnostics {
+// adoptIdentity writes the nested attribute of the identity provider, as far as role and provider settings tell.
+func (m *serverAccessModel) adoptIdentity(kind idp.Kind, trust access.Trust, settings cognitoSettings) diag.Diagnostics {
+	values := map[string]attr.Value{
+		"vending_role_arn": types.StringNull(), "vending_url": types.StringNull(), "client_roles_table_name": types.StringNull(),
+	}
+	switch {
+	case kind == idp.Cognito:
+		for name, value := range map[string]types.String{
+			"user_pool_id": settings.UserPoolID, "domain": settings.Domain, "vending_url": settings.URL, "client_roles_table_name": settings.Table,
+		} {
+			if value.IsNull() {
+				return diag.Diagnostics{diag.NewErrorDiagnostic("Import needs the Cognito foundation",
+					"A role does not tell where its user pool is. Set cognito."+name+" in the provider block.")}
+			}
+			values[name] = value
+		}
+		m.Federation = types.StringValue(federationVending)
+		values["vending_role_arn"] = types.StringValue(trust.VendingRoleARN)
+		values["allowed_scopes"] = types.ListNull(types.StringType) // the client tells
+		m.Cognito = types.ObjectValueMust(identityTypes[kind], values)
+	case trust.Mode == access.Vending:
+		return diag.Diagnostics{diag.NewErrorDiagnostic("Import not possible",
+			fmt.Sprintf("The role trusts the credential vending service, and its client is one of %s: neither tells which API its tokens are for.", kind))}
+	case kind == idp.Auth0:
+		values["audience"], values["oidc_provider_arn"] = types.StringValue(trust.Audience), types.StringValue(trust.ProviderARN)
+		values["token_profile"] = types.StringValue(auto)
+		m.Auth0 = types.ObjectValueMust(identityTypes[kind], values)
+	case kind == idp.Entra:
+		values["audience"], values["oidc_provider_arn"] = types.StringValue(trust.Audience), types.StringValue(trust.ProviderARN)
+		values["token_version"], values["api_client_id"] = types.StringValue(auto), types.StringNull()
+		m.Entra = types.ObjectValueMust(identityTypes[kind], values)
+	}
+	return nil
+}
+
+// resolveImported adds what the identity provider says of API and client. The mode is the one that the trust policy has.
+func (r *serverAccess) resolveImported(ctx context.Context, trust access.Trust, model *serverAccessModel) diag.Diagnostics {
 	region, err := r.clouds.region(ctx)
 	if err != nil {
 		return diagnose("AWS cannot be used", err)
 	}
-	want, diags := model.desired(ctx, r.clouds.settings.project, region)
-	controller, err := r.clouds.controller(ctx, kind)
+	i, _, diags := model.identity(ctx)
+	want, more := model.desired(ctx, r.clouds.settings.project, region)
+	diags.Append(more...)
+	controller, err := r.clouds.controller(ctx, i)
 	if err != nil {
 		return append(diags, diagnose("The identity provider cannot be used", err)...)
 	}
 	want.Identity.Mode = trust.Mode
 	resolved, err := controller.Resolve(ctx, want)
 	if err != nil {
-		i, _, _ := model.identity(ctx)
 		return append(diags, diagnoseAt(i, "Server access was not imported", err)...)
 	}
 	model.setResolved(resolved)
+	switch i.kind {
+	case idp.Entra: // tokens of version 2 name the API by its client id; configurations know it by its URI
+		if resolved.Identity.Audience != i.entra.Audience.ValueString() {
+			model.Entra = replaced(model.Entra, "audience", types.StringValue(resolved.Identity.Audience))
+		}
+	case idp.Cognito:
+		client, err := controller.Client(ctx, want, model.ClientID.ValueString())
+		if err != nil {
+			return append(diags, diagnose("Server access was not imported", err)...)
+		}
+		model.Cognito = replaced(model.Cognito, "allowed_scopes", stringList(client.Scopes))
+	}
 	return diags
+}
+
+// replaced is an object with one value changed.
+func replaced(object types.Object, name string, value attr.Value) types.Object {
+	values := object.Attributes()
+	values[name] = value
+	return types.ObjectValueMust(object.AttributeTypes(context.Background()), values)
 }

@@ -25,7 +25,10 @@ import (
 type serverAccessModel struct {
 	ServerName           types.String   `tfsdk:"server_name"`
 	Environment          types.String   `tfsdk:"environment"`
+	Federation           types.String   `tfsdk:"federation"`
 	Auth0                types.Object   `tfsdk:"auth0"`
+	Entra                types.Object   `tfsdk:"entra"`
+	Cognito              types.Object   `tfsdk:"cognito"`
 	ClientAuthentication types.Object   `tfsdk:"client_authentication"`
 	BucketName           types.String   `tfsdk:"bucket_name"`
 	S3PathPrefix         types.String   `tfsdk:"s3_path_prefix"`
@@ -44,6 +47,7 @@ type serverAccessModel struct {
 	Issuer               types.String   `tfsdk:"issuer"`
 	TokenEndpoint        types.String   `tfsdk:"token_endpoint"`
 	TrustMode            types.String   `tfsdk:"trust_mode"`
+	TokenAudience        types.String   `tfsdk:"token_audience"`
 	TrustPolicy          types.String   `tfsdk:"trust_policy"`
 	PermissionsPolicy    types.String   `tfsdk:"permissions_policy"`
 	ServerConfiguration  types.String   `tfsdk:"server_configuration"`
@@ -52,73 +56,21 @@ type serverAccessModel struct {
 	Timeouts             timeouts.Value `tfsdk:"timeouts"`
 }
 
-// Values of auth0.token_profile.
-const (
-	profileAuto        = "auto"
-	profileRFC9068     = "rfc9068"
-	profileAccessToken = "access_token"
-)
-
-type auth0Model struct {
-	Audience        types.String `tfsdk:"audience"`
-	OIDCProviderARN types.String `tfsdk:"oidc_provider_arn"`
-	TokenProfile    types.String `tfsdk:"token_profile"`
-}
-
-var auth0Types = map[string]attr.Type{
-	"audience": types.StringType, "oidc_provider_arn": types.StringType, "token_profile": types.StringType,
-}
-
 type clientAuthenticationModel struct {
 	Method       types.String `tfsdk:"method"`
 	PublicKeyPEM types.String `tfsdk:"public_key_pem"`
 }
 
-// identity is the one identity provider that a model names.
-type identity struct {
-	kind  idp.Kind
-	auth0 auth0Model
-}
-
-// known reports whether everything that the controller needs of the identity is known.
-func (i identity) known() bool {
-	return !i.auth0.Audience.IsUnknown() && !i.auth0.OIDCProviderARN.IsUnknown() && !i.auth0.TokenProfile.IsUnknown()
-}
-
-// equal reports whether two identities ask for the same trust.
-func (i identity) equal(other identity) bool {
-	return i.kind == other.kind && i.auth0.Audience.Equal(other.auth0.Audience) &&
-		i.auth0.OIDCProviderARN.Equal(other.auth0.OIDCProviderARN) && i.auth0.TokenProfile.Equal(other.auth0.TokenProfile)
-}
-
-// identity reads the nested attribute; ok is false where it is not known yet.
-func (m *serverAccessModel) identity(ctx context.Context) (i identity, ok bool, diags diag.Diagnostics) {
-	if m.Auth0.IsNull() || m.Auth0.IsUnknown() {
-		return i, false, nil
-	}
-	i.kind = idp.Auth0
-	diags = m.Auth0.As(ctx, &i.auth0, basetypes.ObjectAsOptions{})
-	return i, i.known() && !diags.HasError(), diags
-}
-
-// mode is the trust mode that the configuration fixes; empty where the API decides.
-func (i identity) mode() access.Mode {
-	switch i.auth0.TokenProfile.ValueString() {
-	case profileRFC9068:
-		return access.Plain
-	case profileAccessToken:
-		return access.AZP
-	}
-	return ""
-}
-
 // desired reads what the model asks for. The caller has made sure that it is known.
 func (m *serverAccessModel) desired(ctx context.Context, project, region string) (onboarding.Desired, diag.Diagnostics) {
 	i, _, diags := m.identity(ctx)
+	wanted, partition, more := i.desired(ctx)
+	diags.Append(more...)
 	d := onboarding.Desired{
 		Project:             project,
 		Environment:         m.Environment.ValueString(),
 		Server:              m.ServerName.ValueString(),
+		Partition:           partition,
 		Region:              region,
 		Bucket:              m.BucketName.ValueString(),
 		Prefix:              m.S3PathPrefix.ValueString(),
@@ -127,14 +79,7 @@ func (m *serverAccessModel) desired(ctx context.Context, project, region string)
 		MaxSessionDuration:  time.Duration(m.MaxSessionDuration.ValueInt64()) * time.Second,
 		PermissionsBoundary: m.PermissionsBoundary.ValueString(),
 		Method:              idp.ClientSecret,
-		Identity: onboarding.Identity{
-			Audience:    i.auth0.Audience.ValueString(),
-			ProviderARN: i.auth0.OIDCProviderARN.ValueString(),
-			Mode:        i.mode(),
-		},
-	}
-	if arn, err := access.ParseARN(d.Identity.ProviderARN); err == nil {
-		d.Partition = arn.Partition
+		Identity:            wanted,
 	}
 	if !m.ClientAuthentication.IsNull() {
 		var authentication clientAuthenticationModel
@@ -156,26 +101,28 @@ func (m *serverAccessModel) resolved(d onboarding.Desired) (onboarding.Resolved,
 	r := onboarding.Resolved{
 		Desired:       d,
 		Mode:          access.Mode(m.TrustMode.ValueString()),
+		TokenAudience: m.TokenAudience.ValueString(),
 		Issuer:        m.Issuer.ValueString(),
 		TokenEndpoint: m.TokenEndpoint.ValueString(),
 	}
-	return r, r.Mode != "" && r.Issuer != "" && r.TokenEndpoint != ""
+	return r, r.Mode != "" && r.TokenAudience != "" && r.Issuer != "" && r.TokenEndpoint != ""
 }
 
 // setResolved writes what is known once the API has been looked at.
 func (m *serverAccessModel) setResolved(r onboarding.Resolved) {
 	m.TrustMode = types.StringValue(string(r.Mode))
+	m.TokenAudience = types.StringValue(r.TokenAudience)
 	m.Issuer = types.StringValue(r.Issuer)
 	m.TokenEndpoint = types.StringValue(r.TokenEndpoint)
 }
 
 // setNames writes what follows from the names alone.
-func (m *serverAccessModel) setNames(d onboarding.Desired) {
+func (m *serverAccessModel) setNames(i identity, d onboarding.Desired) {
 	m.ID = types.StringValue(d.ID())
 	m.RoleName = types.StringValue(d.Name())
 	m.RoleARN = types.StringUnknown()
-	if arn, err := access.ParseARN(d.Identity.ProviderARN); err == nil {
-		m.RoleARN = types.StringValue(access.RoleARN(arn.Partition, arn.Account, d.Name()))
+	if trusted := i.account(); trusted.Account != "" {
+		m.RoleARN = types.StringValue(access.RoleARN(trusted.Partition, trusted.Account, d.Name()))
 	}
 }
 
@@ -197,7 +144,7 @@ func (m *serverAccessModel) forgetClient() {
 func (m *serverAccessModel) nullUnknown() {
 	for _, value := range []*types.String{
 		&m.ID, &m.RoleName, &m.RoleARN, &m.ClientID, &m.ClientSecret, &m.Subject, &m.Issuer, &m.TokenEndpoint,
-		&m.TrustMode, &m.TrustPolicy, &m.PermissionsPolicy, &m.ServerConfiguration,
+		&m.TrustMode, &m.TokenAudience, &m.TrustPolicy, &m.PermissionsPolicy, &m.ServerConfiguration,
 	} {
 		if value.IsUnknown() {
 			*value = types.StringNull()

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/resourcevalidator"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -17,7 +18,8 @@ import (
 
 func (r *serverAccess) ConfigValidators(context.Context) []resource.ConfigValidator {
 	return []resource.ConfigValidator{
-		resourcevalidator.ExactlyOneOf(path.MatchRoot("auth0")),
+		resourcevalidator.ExactlyOneOf(path.MatchRoot("auth0"), path.MatchRoot("entra"), path.MatchRoot("cognito")),
+		federationValidator{},
 		keyValidator{},
 	}
 }
@@ -79,7 +81,7 @@ func (r *serverAccess) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 	p := planning{clouds: r.clouds, config: &config, plan: &plan, prior: prior}
 	resp.Diagnostics.Append(p.run(ctx)...)
 	if p.replaces {
-		resp.RequiresReplace.Append(path.Root("environment"))
+		resp.RequiresReplace.Append(path.Root(p.replacedBy))
 	}
 	if (p.replaces || (prior != nil && !prior.ServerName.Equal(plan.ServerName))) && prior.DeletionProtection.ValueBool() {
 		resp.Diagnostics.Append(protected(prior))
@@ -101,7 +103,8 @@ type planning struct {
 	clouds       *clouds
 	config, plan *serverAccessModel
 	prior        *serverAccessModel // nil: a new one
-	replaces     bool               // the environment changes
+	replaces     bool               // something changes that only a new one can have
+	replacedBy   string             // the attribute that it is
 }
 
 func (p *planning) run(ctx context.Context) diag.Diagnostics {
@@ -109,6 +112,7 @@ func (p *planning) run(ctx context.Context) diag.Diagnostics {
 	if diags.HasError() {
 		return diags
 	}
+	p.federation()
 	p.tags(ctx, &diags)
 	p.plan.Drift = stringList(nil)
 	p.unknown()
@@ -133,7 +137,7 @@ func (p *planning) run(ctx context.Context) diag.Diagnostics {
 	}
 	want, more := p.known(ctx, region)
 	diags.Append(more...)
-	p.plan.setNames(want)
+	p.plan.setNames(i, want)
 	if p.policyKnown() && want.Partition != "" {
 		p.plan.PermissionsPolicy = types.StringValue(want.Permissions().Document())
 	}
@@ -175,8 +179,36 @@ func (p *planning) environment() diag.Diagnostics {
 			p.plan.Environment = types.StringUnknown()
 		}
 	}
-	p.replaces = p.prior != nil && !p.prior.Environment.Equal(p.plan.Environment)
+	if p.prior != nil && !p.prior.Environment.Equal(p.plan.Environment) {
+		p.replaces, p.replacedBy = true, "environment"
+	}
 	return diags
+}
+
+// federation falls back to what the identity provider can do. A client cannot move to another identity provider, nor to
+// another user pool.
+func (p *planning) federation() {
+	if p.config.Federation.IsNull() {
+		p.plan.Federation = types.StringValue(federationSTS)
+		if !p.plan.Cognito.IsNull() {
+			p.plan.Federation = types.StringValue(federationVending)
+		}
+	}
+	if p.prior == nil || p.replaces {
+		return
+	}
+	for name, pair := range map[string][2]types.Object{
+		"auth0": {p.prior.Auth0, p.plan.Auth0}, "entra": {p.prior.Entra, p.plan.Entra}, "cognito": {p.prior.Cognito, p.plan.Cognito},
+	} {
+		was, is := pair[0], pair[1]
+		moved := was.IsNull() != is.IsNull()
+		if name == "cognito" && !was.IsNull() && !is.IsNull() && !is.IsUnknown() {
+			moved = !was.Attributes()["user_pool_id"].Equal(is.Attributes()["user_pool_id"])
+		}
+		if moved {
+			p.replaces, p.replacedBy = true, name
+		}
+	}
 }
 
 // tags lays the resource's tags over the provider's.
@@ -203,7 +235,7 @@ func (p *planning) tags(ctx context.Context, diags *diag.Diagnostics) {
 // unknown begins with nothing known of what is computed; what follows fills in.
 func (p *planning) unknown() {
 	m := p.plan
-	for _, value := range []*types.String{&m.ID, &m.RoleName, &m.RoleARN, &m.Issuer, &m.TokenEndpoint, &m.TrustMode, &m.PermissionsPolicy} {
+	for _, value := range []*types.String{&m.ID, &m.RoleName, &m.RoleARN, &m.Issuer, &m.TokenEndpoint, &m.TrustMode, &m.TokenAudience, &m.PermissionsPolicy} {
 		*value = types.StringUnknown()
 	}
 	m.forgetClient()
@@ -238,13 +270,18 @@ func (p *planning) policyKnown() bool {
 // resolve reads the API's settings. The OIDC provider is asked only where the trust changes: an onboarded server's was
 // found good when it was made.
 func (p *planning) resolve(ctx context.Context, i identity, want onboarding.Desired) (onboarding.Resolved, error) {
-	controller, err := p.clouds.controller(ctx, i.kind)
+	controller, err := p.clouds.controller(ctx, i)
 	if err != nil {
 		return onboarding.Resolved{}, err
 	}
 	resolved, err := controller.Resolve(ctx, want)
 	if err != nil {
 		return resolved, err
+	}
+	if want := i.entra.APIClientID.ValueString(); want != "" && i.entra.TokenVersion.ValueString() != version1 && resolved.Mode == access.AZP && resolved.TokenAudience != want {
+		return resolved, &onboarding.Refusal{Field: "api_client_id",
+			Reason: fmt.Sprintf("the API %s has the client id %s, not %s", resolved.Identity.Audience, resolved.TokenAudience, want),
+			Advice: "Leave api_client_id out, or correct it."}
 	}
 	if p.prior != nil && !p.replaces && p.prior.TrustMode.ValueString() == string(resolved.Mode) {
 		if was, ok, _ := p.prior.identity(ctx); ok && was.equal(i) {

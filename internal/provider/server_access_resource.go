@@ -54,7 +54,7 @@ func (r *serverAccess) Create(ctx context.Context, req resource.CreateRequest, r
 	resp.Diagnostics.Append(diags...)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	controller, want, kind, diags := r.target(ctx, &model)
+	controller, want, i, diags := r.target(ctx, &model)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
@@ -67,7 +67,7 @@ func (r *serverAccess) Create(ctx context.Context, req resource.CreateRequest, r
 		}
 	}
 	// With an error, what is left goes into the state: Terraform marks it tainted, and the next apply removes it.
-	model.finish(kind, want, outcome)
+	model.finish(i, want, outcome)
 	resp.Diagnostics.Append(remember(ctx, resp.Private, outcome.OnboardingID)...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, &model)...)
 }
@@ -82,7 +82,7 @@ func (r *serverAccess) Read(ctx context.Context, req resource.ReadRequest, resp 
 	resp.Diagnostics.Append(diags...)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	controller, want, kind, diags := r.target(ctx, &model)
+	controller, want, i, diags := r.target(ctx, &model)
 	resp.Diagnostics.Append(diags...)
 	ref, diags := recall(ctx, req.Private, &model)
 	resp.Diagnostics.Append(diags...)
@@ -100,7 +100,7 @@ func (r *serverAccess) Read(ctx context.Context, req resource.ReadRequest, resp 
 		resp.State.RemoveResource(ctx)
 		return
 	}
-	resp.Diagnostics.Append(model.show(ctx, kind, observed, r.clouds.settings.defaultTags)...)
+	resp.Diagnostics.Append(model.show(ctx, i, observed, r.clouds.settings.defaultTags)...)
 	if observed.Journal.OnboardingID != "" {
 		resp.Diagnostics.Append(remember(ctx, resp.Private, observed.Journal.OnboardingID)...)
 	}
@@ -118,7 +118,7 @@ func (r *serverAccess) Update(ctx context.Context, req resource.UpdateRequest, r
 	resp.Diagnostics.Append(diags...)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	controller, want, kind, diags := r.target(ctx, &model)
+	controller, want, i, diags := r.target(ctx, &model)
 	resp.Diagnostics.Append(diags...)
 	ref, diags := recall(ctx, req.Private, &prior)
 	resp.Diagnostics.Append(diags...)
@@ -129,13 +129,13 @@ func (r *serverAccess) Update(ctx context.Context, req resource.UpdateRequest, r
 	if err != nil {
 		resp.Diagnostics.Append(diagnose("Server access was not updated", err)...)
 		if leftBehind(err) && outcome.Client.Exists() { // never lose a client that stayed, nor its secret
-			prior.setClient(kind, want, outcome.Client)
+			prior.setClient(i.kind, want, outcome.Client)
 			prior.setSecret(want, outcome.Client)
 			resp.Diagnostics.Append(resp.State.Set(ctx, &prior)...)
 		}
 		return
 	}
-	model.finish(kind, want, outcome)
+	model.finish(i, want, outcome)
 	resp.Diagnostics.Append(remember(ctx, resp.Private, outcome.OnboardingID)...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, &model)...)
 }
@@ -163,23 +163,23 @@ func (r *serverAccess) Delete(ctx context.Context, req resource.DeleteRequest, r
 }
 
 // target finds the controller for a model and what the model asks of it. What the plan has found out is not asked again.
-func (r *serverAccess) target(ctx context.Context, model *serverAccessModel) (*onboarding.Controller, onboarding.Resolved, idp.Kind, diag.Diagnostics) {
+func (r *serverAccess) target(ctx context.Context, model *serverAccessModel) (*onboarding.Controller, onboarding.Resolved, identity, diag.Diagnostics) {
 	i, _, diags := model.identity(ctx)
 	if diags.HasError() {
-		return nil, onboarding.Resolved{}, "", diags
+		return nil, onboarding.Resolved{}, i, diags
 	}
 	region, err := r.clouds.region(ctx)
 	if err != nil {
-		return nil, onboarding.Resolved{}, "", append(diags, diagnose("AWS cannot be used", err)...)
+		return nil, onboarding.Resolved{}, i, append(diags, diagnose("AWS cannot be used", err)...)
 	}
 	want, more := model.desired(ctx, r.clouds.settings.project, region)
 	diags.Append(more...)
-	controller, err := r.clouds.controller(ctx, i.kind)
+	controller, err := r.clouds.controller(ctx, i)
 	if err != nil {
-		return nil, onboarding.Resolved{}, "", append(diags, diagnose("The identity provider cannot be used", err)...)
+		return nil, onboarding.Resolved{}, i, append(diags, diagnose("The identity provider cannot be used", err)...)
 	}
 	if resolved, ok := model.resolved(want); ok {
-		return controller, resolved, i.kind, diags
+		return controller, resolved, i, diags
 	}
 	resolved, err := controller.Resolve(ctx, want)
 	if err == nil {
@@ -188,12 +188,12 @@ func (r *serverAccess) target(ctx context.Context, model *serverAccessModel) (*o
 	if err != nil {
 		diags.Append(diagnoseAt(i, "Server access cannot work", err)...)
 	}
-	return controller, resolved, i.kind, diags
+	return controller, resolved, i, diags
 }
 
 // finish writes the outcome of an operation into what was planned.
-func (m *serverAccessModel) finish(kind idp.Kind, want onboarding.Resolved, outcome onboarding.Outcome) {
-	m.setNames(want.Desired)
+func (m *serverAccessModel) finish(i identity, want onboarding.Resolved, outcome onboarding.Outcome) {
+	m.setNames(i, want.Desired)
 	m.setResolved(want)
 	if outcome.RoleARN != "" {
 		m.RoleARN = types.StringValue(outcome.RoleARN)
@@ -201,7 +201,7 @@ func (m *serverAccessModel) finish(kind idp.Kind, want onboarding.Resolved, outc
 	m.PermissionsPolicy = types.StringValue(want.Permissions().Document())
 	m.Drift = stringList(nil)
 	if outcome.Client.Exists() {
-		m.setClient(kind, want, outcome.Client)
+		m.setClient(i.kind, want, outcome.Client)
 		m.setSecret(want, outcome.Client)
 	}
 	m.nullUnknown()

@@ -6,9 +6,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
-	"github.com/hashicorp/terraform-plugin-framework-validators/objectvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
@@ -34,7 +32,7 @@ func (r *serverAccess) Schema(ctx context.Context, _ resource.SchemaRequest, res
 	attributes := map[string]schema.Attribute{
 		"timeouts": timeouts.Attributes(ctx, timeouts.Opts{Create: true, Read: true, Update: true, Delete: true}),
 	}
-	for _, group := range []map[string]schema.Attribute{identityAttributes(), accessAttributes(), computedAttributes()} {
+	for _, group := range []map[string]schema.Attribute{identityAttributes(), identityBlocks(), accessAttributes(), computedAttributes()} {
 		for name, attribute := range group {
 			attributes[name] = attribute
 		}
@@ -61,30 +59,6 @@ func identityAttributes() map[string]schema.Attribute {
 			MarkdownDescription: "Environment of the server. Defaults to the provider's. Changing it makes a new one.",
 			PlanModifiers:       replace,
 			Validators:          []validator.String{accepted("environment", access.ValidateEnvironment)},
-		},
-		"auth0": schema.SingleNestedAttribute{
-			Optional:            true,
-			MarkdownDescription: "The server gets its tokens from Auth0. Exactly one identity provider must be given.",
-			Validators:          []validator.Object{objectvalidator.ExactlyOneOf(path.MatchRoot("auth0"))},
-			Attributes: map[string]schema.Attribute{
-				"audience": schema.StringAttribute{
-					Required:            true,
-					MarkdownDescription: "Identifier of the Auth0 API that tokens are for.",
-					Validators:          []validator.String{stringvalidator.LengthBetween(1, 600)},
-				},
-				"oidc_provider_arn": schema.StringAttribute{
-					Required:            true,
-					MarkdownDescription: "ARN of the IAM OIDC provider that trusts the tenant.",
-					Validators:          []validator.String{arnOf("OIDC provider ARN", "iam", "oidc-provider/")},
-				},
-				"token_profile": schema.StringAttribute{
-					Optional: true, Computed: true,
-					Default: stringdefault.StaticString(profileAuto),
-					MarkdownDescription: "Token profile of the API: `rfc9068`, whose tokens name the API in `aud` alone; `access_token`, whose tokens " +
-						"name the client in `azp`, which AWS takes for the audience; or `auto` (default), which reads it from the API.",
-					Validators: []validator.String{stringvalidator.OneOf(profileAuto, profileRFC9068, profileAccessToken)},
-				},
-			},
 		},
 		"client_authentication": schema.SingleNestedAttribute{
 			Optional:            true,
@@ -170,8 +144,9 @@ func computedAttributes() map[string]schema.Attribute {
 		"subject":        computed("`sub` claim of the server's tokens."),
 		"issuer":         computed("`iss` claim of the server's tokens."),
 		"token_endpoint": computed("URL at which the server gets its tokens."),
-		"trust_mode": computed("How the role recognises the server's tokens: `plain`, by the audience in `aud`; `azp`, by the client id in `azp`, " +
-			"which AWS prefers where a token has one."),
+		"trust_mode": computed("How the role recognises the server: `plain`, by the audience in its tokens' `aud`; `azp`, by the client id in `azp`, " +
+			"which AWS prefers where a token has one; `vending`, by the credential vending service."),
+		"token_audience":       computed("`aud` claim of the server's tokens."),
 		"trust_policy":         computed("Trust policy of the role, as JSON."),
 		"permissions_policy":   computed("What the role may do, as one JSON policy document."),
 		"server_configuration": computed("Configuration file of the server's `oidcs3-upload`, as JSON. It holds no secret."),

@@ -11,22 +11,21 @@ import (
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/iam"
-	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/onboarding"
 )
 
 // show writes what was found into the model, so that a plan shows every difference: in the attribute that it belongs to,
 // or else in drift.
-func (m *serverAccessModel) show(ctx context.Context, kind idp.Kind, o onboarding.Observed, defaults map[string]string) diag.Diagnostics {
+func (m *serverAccessModel) show(ctx context.Context, i identity, o onboarding.Observed, defaults map[string]string) diag.Diagnostics {
 	var diags diag.Diagnostics
 	for _, foreign := range o.Foreign {
 		diags.AddWarning("Role "+o.Role.Name+" carries "+foreign,
 			"oidcs3 did not put it there and leaves it alone. It may widen what server "+m.ServerName.ValueString()+" can do, and it will stop the role from being deleted.")
 	}
 	drift := o.Drift
-	m.setNames(o.Resolved.Desired)
+	m.setNames(i, o.Resolved.Desired)
 	if o.Client.Exists() {
-		m.setClient(kind, o.Resolved, o.Client)
+		m.setClient(i.kind, o.Resolved, o.Client)
 		m.setSecret(o.Resolved, o.Client)
 	} else {
 		m.ClientID, m.Subject, m.ClientSecret = types.StringNull(), types.StringNull(), types.StringNull()

@@ -19,6 +19,8 @@ type settings struct {
 	unknown     bool // some value is known only after apply
 	aws         awsSettings
 	auth0       auth0Settings
+	entra       entraSettings
+	cognito     cognitoSettings
 }
 
 // awsSettings are named as in the AWS provider. What is not set here is found the SDK's usual way: AWS_* variables,
@@ -42,8 +44,10 @@ type assumeRoleSettings struct {
 }
 
 type endpointSettings struct {
-	IAM types.String `tfsdk:"iam"`
-	STS types.String `tfsdk:"sts"`
+	IAM        types.String `tfsdk:"iam"`
+	STS        types.String `tfsdk:"sts"`
+	DynamoDB   types.String `tfsdk:"dynamodb"`
+	CognitoIDP types.String `tfsdk:"cognitoidp"`
 }
 
 func awsSchema() schema.Attribute {
@@ -69,8 +73,10 @@ func awsSchema() schema.Attribute {
 				}},
 			"endpoints": schema.SingleNestedAttribute{Optional: true, MarkdownDescription: "URLs to use instead of the services' own. Environment: `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_IAM`, `AWS_ENDPOINT_URL_STS`.",
 				Attributes: map[string]schema.Attribute{
-					"iam": schema.StringAttribute{Optional: true, MarkdownDescription: "Endpoint of IAM."},
-					"sts": schema.StringAttribute{Optional: true, MarkdownDescription: "Endpoint of STS."},
+					"iam":        schema.StringAttribute{Optional: true, MarkdownDescription: "Endpoint of IAM."},
+					"sts":        schema.StringAttribute{Optional: true, MarkdownDescription: "Endpoint of STS."},
+					"dynamodb":   schema.StringAttribute{Optional: true, MarkdownDescription: "Endpoint of DynamoDB."},
+					"cognitoidp": schema.StringAttribute{Optional: true, MarkdownDescription: "Endpoint of Cognito user pools."},
 				}},
 		},
 	}
@@ -78,40 +84,6 @@ func awsSchema() schema.Attribute {
 
 func (s *awsSettings) read(ctx context.Context, object types.Object) diag.Diagnostics {
 	return readObject(ctx, object, s)
-}
-
-// auth0Settings are named as in the Auth0 provider.
-type auth0Settings struct {
-	Domain       types.String `tfsdk:"domain"`
-	ClientID     types.String `tfsdk:"client_id"`
-	ClientSecret types.String `tfsdk:"client_secret"`
-	APIToken     types.String `tfsdk:"api_token"`
-	Audience     types.String `tfsdk:"audience"`
-}
-
-func auth0Schema() schema.Attribute {
-	return schema.SingleNestedAttribute{
-		Optional: true,
-		MarkdownDescription: "How to reach the Auth0 Management API. Names and environment variables (`AUTH0_*`) are those of the Auth0 " +
-			"provider. Either `api_token` or `client_id` with `client_secret` is needed.",
-		Attributes: map[string]schema.Attribute{
-			"domain":        schema.StringAttribute{Optional: true, MarkdownDescription: "Domain of the tenant, such as `tenant.eu.auth0.com`. Environment: `AUTH0_DOMAIN`."},
-			"client_id":     schema.StringAttribute{Optional: true, MarkdownDescription: "Client id of the Management API application. Environment: `AUTH0_CLIENT_ID`."},
-			"client_secret": schema.StringAttribute{Optional: true, Sensitive: true, MarkdownDescription: "Its client secret. Environment: `AUTH0_CLIENT_SECRET`."},
-			"api_token":     schema.StringAttribute{Optional: true, Sensitive: true, MarkdownDescription: "Management API token, instead of client id and secret. Environment: `AUTH0_API_TOKEN`."},
-			"audience":      schema.StringAttribute{Optional: true, MarkdownDescription: "Audience of the Management API, where the tenant has a custom domain. Environment: `AUTH0_AUDIENCE`."},
-		},
-	}
-}
-
-func (s *auth0Settings) read(ctx context.Context, object types.Object) diag.Diagnostics {
-	diags := readObject(ctx, object, s)
-	fromEnvironment(&s.Domain, "AUTH0_DOMAIN")
-	fromEnvironment(&s.ClientID, "AUTH0_CLIENT_ID")
-	fromEnvironment(&s.ClientSecret, "AUTH0_CLIENT_SECRET")
-	fromEnvironment(&s.APIToken, "AUTH0_API_TOKEN")
-	fromEnvironment(&s.Audience, "AUTH0_AUDIENCE")
-	return diags
 }
 
 // readObject reads a nested attribute into its struct. One that is absent or not known yet leaves the struct as it is.
