@@ -65,6 +65,8 @@ func (w *world) client(id, secret, token string, options ...func(*awss3.Options)
 	return awss3.NewFromConfig(aws.Config{
 		Region: region, BaseEndpoint: aws.String(w.server.URL), HTTPClient: w.server.Client(),
 		Credentials: credentials.NewStaticCredentialsProvider(id, secret, token), RetryMaxAttempts: 1,
+		// as config.LoadDefaultConfig sets it: a checksum with every body, over TLS in a trailer
+		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported, ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported,
 	}, append([]func(*awss3.Options){func(o *awss3.Options) { o.UsePathStyle = true }}, options...)...)
 }
 

@@ -127,14 +127,29 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := c.serve(find(r, bucket, key)); err != nil {
 		s.answerError(w, r, err)
 	}
-	// An answer on a connection with data left unread is lost now and then. A client that waits for permission to send
-	// has sent none.
-	if r.Body != nil && r.Header.Get("Expect") == "" {
-		_, _ = io.CopyN(io.Discard, r.Body, largestDrain)
-	}
+	c.drain()
 }
 
-const largestDrain = 64 << 20
+const (
+	largestDrain = 64 << 20 // bytes
+	longestDrain = 2 * time.Second
+)
+
+// drain reads what is left of the body: an answer on a connection that is closed with data unread may be lost. A client
+// that asked whether to go on may have sent none, so it gets the answer first and is not waited for for long.
+func (c *call) drain() {
+	if c.r.Body == nil {
+		return
+	}
+	if c.r.Header.Get("Expect") != "" {
+		connection := http.NewResponseController(c.w)
+		if connection.Flush() != nil || connection.SetReadDeadline(time.Now().Add(longestDrain)) != nil {
+			return
+		}
+		defer func() { _ = connection.SetReadDeadline(time.Time{}) }() // the connection is gone if it fails
+	}
+	_, _ = io.CopyN(io.Discard, c.r.Body, largestDrain)
+}
 
 func (c *call) serve(op *operation) error {
 	if err := c.authenticate(); err != nil {
