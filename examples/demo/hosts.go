@@ -104,7 +104,9 @@ func (h *hosts) refused(ctx context.Context, name string, extra map[string]strin
 		return fmt.Errorf("oidcs3-upload %s as %s was not refused:\n%s", args[0], name, out)
 	}
 	exit, ok := errors.AsType[*exec.ExitError](err)
-	if !ok || exit.ExitCode() != s3Refused || !strings.Contains(out, "AccessDenied") {
+	// S3 answers a HEAD without a body, and so without its code.
+	denied := strings.Contains(out, "AccessDenied") || strings.Contains(out, "Forbidden")
+	if !ok || exit.ExitCode() != s3Refused || !denied {
 		return fmt.Errorf("oidcs3-upload %s as %s failed otherwise than by S3's refusal: %w", args[0], name, err)
 	}
 	first, _, _ := strings.Cut(strings.TrimSpace(out), "\n")
