@@ -33,7 +33,6 @@ const (
 	getObject      = "s3:GetObject"
 	deleteObject   = "s3:DeleteObject"
 	listBucket     = "s3:ListBucket"
-	listUploads    = "s3:ListBucketMultipartUploads"
 	s3Prefix       = "s3:prefix"
 	generateKey    = "kms:GenerateDataKey"
 	decrypt        = "kms:Decrypt"
@@ -54,10 +53,10 @@ func objectActions(p Permission) []string {
 
 // listActions are what full access adds on the bucket, within the prefix.
 //
-// Listing unfinished uploads belongs to full alone: it shows the keys of others' uploads below the prefix, and only who
-// may delete has any business with those. A host with less keeps the ids of its own uploads and needs no list to abort
-// them. Where S3 does not fill in s3:prefix for that call, the condition fails and nothing is granted.
-func listActions() []string { return []string{listBucket, listUploads} }
+// s3:ListBucketMultipartUploads is not among them: AWS names no condition key that would keep it inside a prefix, so it
+// would show every server's keys. A host keeps the ids of its own uploads and needs no list to abort them.
+// https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
+func listActions() []string { return []string{listBucket} }
 
 // Validate fails for permissions that no safe policy expresses.
 func (p Permissions) Validate() error {

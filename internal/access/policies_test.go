@@ -274,7 +274,7 @@ func TestParseLegacyPermissions(t *testing.T) {
 		"write": {policies: map[string]string{ObjectPolicy: object("arn:aws:s3:::logs/a/*", `"s3:PutObject"`)}, level: Write, prefix: "a/",
 			deviations: []string{"lacks s3:AbortMultipartUpload", "lacks s3:ListMultipartUploadParts"}},
 		"full": {policies: map[string]string{ObjectPolicy: object("arn:aws:s3:::logs/a/*", all), ListPolicy: list("a/*")}, level: Full, prefix: "a/",
-			deviations: []string{"lacks s3:AbortMultipartUpload", "lacks s3:ListMultipartUploadParts", "lacks s3:ListBucketMultipartUploads"}},
+			deviations: []string{"lacks s3:AbortMultipartUpload", "lacks s3:ListMultipartUploadParts"}},
 		"full without list": {policies: map[string]string{ObjectPolicy: object("arn:aws:s3:::logs/a/*", all)}, level: Full, prefix: "a/",
 			deviations: []string{"lacks s3:Abort", "lacks s3:ListMultipart", "s3-list-access is missing"}},
 		"list too much": {policies: map[string]string{ObjectPolicy: object("arn:aws:s3:::logs/a/*", `"s3:PutObject"`), ListPolicy: list("a/*")}, level: Write, prefix: "a/",
