@@ -184,3 +184,8 @@ func may(at string, wanted ...string) resource.TestCheckFunc {
 		return nil
 	}
 }
+
+// checking is a check that does not look at the state.
+func checking(check func() error) resource.TestCheckFunc {
+	return func(*terraform.State) error { return check() }
+}
