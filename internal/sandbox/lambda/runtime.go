@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -32,7 +33,8 @@ type invocation struct {
 	id       string
 	payload  []byte
 	deadline time.Time
-	result   chan result // of one element
+	result   chan result              // of one element
+	owner    atomic.Pointer[instance] // that it went to
 }
 
 type result struct {
@@ -55,7 +57,10 @@ func (f *Function) invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	select {
 	case r := <-v.result:
 		return r.body, r.err
-	case <-timer.C:
+	case <-timer.C: // Lambda ends the process of an invocation that takes too long
+		if owner := v.owner.Load(); owner != nil {
+			owner.kill()
+		}
 		return nil, fmt.Errorf("%w: time-out", errFunction)
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -183,6 +188,12 @@ func (i *instance) restartCount() int {
 	return i.restarts
 }
 
+func (i *instance) kill() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	_ = i.process.Process.Kill() // it may have ended already
+}
+
 func (i *instance) stop() error {
 	i.mu.Lock()
 	process := i.process.Process
@@ -217,6 +228,7 @@ func (i *instance) next(w http.ResponseWriter, r *http.Request) {
 		v.deadline = i.f.cfg.Now().Add(i.f.cfg.Timeout)
 		i.mu.Lock()
 		i.current = v
+		v.owner.Store(i)
 		i.mu.Unlock()
 		h := w.Header()
 		h.Set("Content-Type", "application/json")
