@@ -53,7 +53,7 @@ func (t *Tenant) createClient(c *call) (int, any, error) {
 		}
 		delete(client, "token_endpoint_auth_method")
 		client = client.with(document{"client_authentication_methods": privateKeyJWT(references(made))})
-		shown = client.with(document{"client_authentication_methods": privateKeyJWT(described(made)), "client_secret": nil})
+		shown = client.with(document{"client_authentication_methods": privateKeyJWT(described(made))})
 		t.credentials.Put(id, made)
 	}
 	t.clients.Put(id, client)
@@ -81,13 +81,8 @@ func validateClient(body document) error {
 	if appType, ok := body["app_type"]; ok && !slices.Contains([]any{"native", "spa", "regular_web", "non_interactive"}, appType) {
 		return invalidBody("'No enum match for: %v' on property app_type.", appType)
 	}
-	if method := body["token_endpoint_auth_method"]; method != nil {
-		if !slices.Contains([]any{"none", "client_secret_post", "client_secret_basic"}, method) {
-			return invalidBody("'No enum match for: %v' on property token_endpoint_auth_method.", method)
-		}
-		if body["client_authentication_methods"] != nil {
-			return invalidBody("token_endpoint_auth_method and client_authentication_methods are mutually exclusive.")
-		}
+	if err := validateAuthentication(body); err != nil {
+		return err
 	}
 	if grants, ok := body["grant_types"]; ok {
 		list, isList := grants.([]any)
@@ -99,10 +94,36 @@ func validateClient(body document) error {
 	return nil
 }
 
+// validateAuthentication refuses ways of authentication that the tenant does not have. A client has one of the two fields.
+func validateAuthentication(body document) error {
+	method, methods := body["token_endpoint_auth_method"], body["client_authentication_methods"]
+	if method != nil && !slices.Contains([]any{"none", "client_secret_post", "client_secret_basic"}, method) {
+		return invalidBody("'No enum match for: %v' on property token_endpoint_auth_method.", method)
+	}
+	if method != nil && methods != nil {
+		return errTwoMethods
+	}
+	if methods == nil {
+		return nil
+	}
+	// mTLS takes an entitlement that this tenant does not have.
+	given, _ := methods.(map[string]any)
+	if given["tls_client_auth"] != nil || given["self_signed_tls_client_auth"] != nil {
+		return &apiError{status: http.StatusForbidden, code: "insufficient_entitlement", message: "This tenant may not use mTLS for clients."}
+	}
+	if _, ok := credentialsOf(body); !ok || len(given) != 1 {
+		return invalidBody("'Missing required property: private_key_jwt.credentials' on property client_authentication_methods.")
+	}
+	return nil
+}
+
+var errTwoMethods = invalidBody("token_endpoint_auth_method and client_authentication_methods are mutually exclusive.")
+
 func (t *Tenant) listClients(c *call) (int, any, error) {
 	query := c.URL.Query()
 	all := slices.DeleteFunc(t.clients.Values(c.Context()), func(d document) bool {
-		return query.Get("app_type") != "" && d.text("app_type") != query.Get("app_type")
+		return (query.Get("app_type") != "" && d.text("app_type") != query.Get("app_type")) ||
+			(query.Get("is_global") != "" && (query.Get("is_global") == "true") != (d["global"] == true))
 	})
 	for i := range all {
 		all[i] = c.shown(all[i])
@@ -118,9 +139,10 @@ func (t *Tenant) getClient(c *call) (int, any, error) {
 	return http.StatusOK, c.pick([]document{c.shown(client)})[0], nil
 }
 
-// shown leaves out the secret where the token may not read it, or there is none in use.
+// shown leaves out the secret where the token may not read it. A client with private_key_jwt has one too, which is of no
+// use: recorded from real tenants.
 func (c *call) shown(client document) document {
-	if (c.may("read:client_keys") || c.may("read:client_credentials")) && client["client_authentication_methods"] == nil {
+	if c.may("read:client_keys") || c.may("read:client_credentials") {
 		return client
 	}
 	return client.with(document{"client_secret": nil})
@@ -130,6 +152,9 @@ func (t *Tenant) updateClient(c *call) (int, any, error) {
 	body, err := c.body(clientFields)
 	if err != nil {
 		return 0, nil, err
+	}
+	if _, ok := body["name"]; ok && body.text("name") == "" {
+		return 0, nil, invalidBody("'String is too short (0 chars), minimum 1' on property name.")
 	}
 	if err := validateClient(body); err != nil {
 		return 0, nil, err
@@ -145,9 +170,6 @@ func (t *Tenant) updateClient(c *call) (int, any, error) {
 		if err := t.knownCredentials(c.Context(), id, given); err != nil {
 			return 0, nil, err
 		}
-		if _, clears := body["token_endpoint_auth_method"]; !clears && client["token_endpoint_auth_method"] != nil {
-			return 0, nil, invalidBody("token_endpoint_auth_method and client_authentication_methods are mutually exclusive.")
-		}
 	}
 	if metadata, ok := body["client_metadata"].(map[string]any); ok {
 		old, _ := client["client_metadata"].(map[string]any)
@@ -158,6 +180,9 @@ func (t *Tenant) updateClient(c *call) (int, any, error) {
 		body["client_metadata"] = map[string]any(merged)
 	}
 	client = client.with(body)
+	if client["client_authentication_methods"] != nil && client["token_endpoint_auth_method"] != nil {
+		return 0, nil, errTwoMethods
+	}
 	if client["client_authentication_methods"] == nil && client["token_endpoint_auth_method"] == nil {
 		client["token_endpoint_auth_method"] = "client_secret_post"
 	}

@@ -17,7 +17,8 @@ import (
 // credential is a public key of a client.
 type credential struct {
 	ID, Name, Kid, Alg string
-	Created            time.Time
+	Created, Updated   time.Time
+	Expires            time.Time // zero: never
 	Key                *rsa.PublicKey
 }
 
@@ -54,10 +55,14 @@ func described(credentials []credential) []any {
 }
 
 func (c credential) describe() map[string]any {
-	return map[string]any{
+	shown := map[string]any{
 		"id": c.ID, "name": c.Name, "kid": c.Kid, "alg": c.Alg, "credential_type": "public_key",
-		"created_at": c.Created.UTC().Format(time.RFC3339Nano), "updated_at": c.Created.UTC().Format(time.RFC3339Nano),
+		"created_at": c.Created.UTC().Format(time.RFC3339Nano), "updated_at": c.Updated.UTC().Format(time.RFC3339Nano),
 	}
+	if !c.Expires.IsZero() {
+		shown["expires_at"] = c.Expires.UTC().Format(time.RFC3339Nano)
+	}
+	return shown
 }
 
 // makeCredentials reads whole credentials, as a client may be created with.
@@ -81,7 +86,7 @@ func (t *Tenant) makeCredential(body document) (credential, error) {
 	if body.text("credential_type") != "public_key" {
 		return credential{}, invalidBody("'No enum match for: %q' on property credential_type.", body.text("credential_type"))
 	}
-	key := parsePublicKey(body.text("pem"))
+	key, notAfter := parsePublicKey(body.text("pem"))
 	if key == nil {
 		return credential{}, invalidBody("'pem must be an RSA public key of 2,048 bits or more, or a certificate of one' on property pem.")
 	}
@@ -92,41 +97,63 @@ func (t *Tenant) makeCredential(body document) (credential, error) {
 	if !slices.Contains([]string{"RS256", "RS384", "PS256"}, alg) {
 		return credential{}, invalidBody("'No enum match for: %s' on property alg.", alg)
 	}
+	expires, err := expiryOf(body)
+	if err != nil {
+		return credential{}, err
+	}
+	if body["parse_expiry_from_cert"] == true {
+		expires = notAfter
+	}
 	thumbprint, err := (&jose.JSONWebKey{Key: key}).Thumbprint(crypto.SHA256)
 	if err != nil {
 		return credential{}, invalidBody("the key has no thumbprint.")
 	}
+	now := t.cfg.Now()
 	return credential{
 		ID: "cred_" + t.newID(22), Name: body.text("name"), Kid: base64.RawURLEncoding.EncodeToString(thumbprint), Alg: alg,
-		Created: t.cfg.Now(), Key: key,
+		Created: now, Updated: now, Expires: expires, Key: key,
 	}, nil
+}
+
+// expiryOf reads expires_at; zero: never.
+func expiryOf(body document) (time.Time, error) {
+	if body["expires_at"] == nil {
+		return time.Time{}, nil
+	}
+	expires, err := time.Parse(time.RFC3339, body.text("expires_at"))
+	if err != nil {
+		return time.Time{}, invalidBody("'Object didn't pass validation for format date-time' on property expires_at.")
+	}
+	return expires, nil
 }
 
 const smallestKey = 2048
 
-func parsePublicKey(text string) *rsa.PublicKey {
+// parsePublicKey reads a public key or a certificate, whose end is notAfter. The key is nil where it is not an RSA key
+// that the tenant takes.
+func parsePublicKey(text string) (key *rsa.PublicKey, notAfter time.Time) {
 	block, _ := pem.Decode([]byte(text))
 	if block == nil {
-		return nil
+		return nil, notAfter
 	}
-	var key any
+	var parsed any
 	var err error
 	switch block.Type {
 	case "CERTIFICATE":
 		var certificate *x509.Certificate
 		if certificate, err = x509.ParseCertificate(block.Bytes); err == nil {
-			key = certificate.PublicKey
+			parsed, notAfter = certificate.PublicKey, certificate.NotAfter
 		}
 	case "RSA PUBLIC KEY":
-		key, err = x509.ParsePKCS1PublicKey(block.Bytes)
+		parsed, err = x509.ParsePKCS1PublicKey(block.Bytes)
 	case "PUBLIC KEY":
-		key, err = x509.ParsePKIXPublicKey(block.Bytes)
+		parsed, err = x509.ParsePKIXPublicKey(block.Bytes)
 	}
-	public, ok := key.(*rsa.PublicKey)
-	if err != nil || !ok || public.N.BitLen() < smallestKey {
-		return nil
+	key, ok := parsed.(*rsa.PublicKey)
+	if err != nil || !ok || key.N.BitLen() < smallestKey {
+		return nil, time.Time{}
 	}
-	return public
+	return key, notAfter
 }
 
 // knownCredentials refuses references to credentials that the client does not have.
@@ -188,11 +215,43 @@ func (t *Tenant) getCredential(c *call) (int, any, error) {
 	return 0, nil, notFound("inexistent_credential", "credential")
 }
 
+// updateCredential changes when a credential expires, which is all that can be changed of one.
+// https://auth0.com/docs/api/management/v2/clients/patch-credentials-by-credential-id
+func (t *Tenant) updateCredential(c *call) (int, any, error) {
+	body, err := c.body(fields("expires_at"))
+	if err != nil {
+		return 0, nil, err
+	}
+	if len(body) == 0 {
+		return 0, nil, invalidBody("'Too few properties defined (0), minimum 1'.")
+	}
+	expires, err := expiryOf(body)
+	if err != nil {
+		return 0, nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	id := c.PathValue("id")
+	have, _ := t.credentials.Get(t.latest(c.Context()), id)
+	i := slices.IndexFunc(have, func(one credential) bool { return one.ID == c.PathValue("credential") })
+	if i < 0 {
+		return 0, nil, notFound("inexistent_credential", "credential")
+	}
+	have = slices.Clone(have)
+	have[i].Expires, have[i].Updated = expires, t.cfg.Now()
+	t.credentials.Put(id, have)
+	return http.StatusOK, have[i].describe(), nil
+}
+
+// deleteCredential removes a credential that no longer authenticates the client. One that is not there is no error.
 func (t *Tenant) deleteCredential(c *call) (int, any, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	id, gone := c.PathValue("id"), c.PathValue("credential")
-	client, _ := t.clients.Get(t.latest(c.Context()), id)
+	client, ok := t.clients.Get(t.latest(c.Context()), id)
+	if !ok {
+		return 0, nil, notFound("inexistent_client", "client")
+	}
 	enabled, _ := credentialsOf(client)
 	for _, one := range enabled {
 		if reference, _ := one.(map[string]any); document(reference).text("id") == gone {

@@ -3,7 +3,6 @@ package auth0
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"slices"
 )
 
@@ -29,7 +28,7 @@ func (t *Tenant) createGrant(c *call) (int, any, error) {
 	if _, ok := t.clients.Get(ctx, body.text("client_id")); !ok {
 		return 0, nil, notFound("inexistent_client", "client")
 	}
-	if _, ok := t.apiOf(ctx, body.text("audience")); !ok {
+	if api, ok := t.apiOf(ctx, body.text("audience")); !ok || api.text("identifier") != body.text("audience") {
 		return 0, nil, &apiError{status: http.StatusBadRequest, code: "inexistent_resource_server", message: "The resource server does not exist: " + body.text("audience")}
 	}
 	if _, ok := t.grantOf(ctx, body.text("client_id"), body.text("audience")); ok {
@@ -62,7 +61,7 @@ func (t *Tenant) listGrants(c *call) (int, any, error) {
 func (t *Tenant) getGrant(c *call) (int, any, error) {
 	grant, ok := t.grants.Get(c.Context(), c.PathValue("id"))
 	if !ok {
-		return 0, nil, notFound("inexistent_client_grant", "client grant")
+		return 0, nil, &apiError{status: http.StatusNotFound, code: "inexistent_client_grant", message: "The grant does not exist."}
 	}
 	return http.StatusOK, grant, nil
 }
@@ -76,7 +75,7 @@ func (t *Tenant) updateGrant(c *call) (int, any, error) {
 	defer t.mu.Unlock()
 	grant, ok := t.grants.Get(t.latest(c.Context()), c.PathValue("id"))
 	if !ok {
-		return 0, nil, notFound("inexistent_client_grant", "client grant")
+		return 0, nil, &apiError{status: http.StatusNotFound, code: "inexistent_client_grant", message: "The grant does not exist."}
 	}
 	grant = grant.with(body)
 	t.grants.Put(grant.text("id"), grant)
@@ -138,7 +137,10 @@ func (t *Tenant) createAPI(c *call) (int, any, error) {
 }
 
 func (t *Tenant) listAPIs(c *call) (int, any, error) {
-	return c.page("resource_servers", t.apis.Values(c.Context()))
+	wanted := c.URL.Query()["identifiers"]
+	return c.page("resource_servers", slices.DeleteFunc(t.apis.Values(c.Context()), func(api document) bool {
+		return len(wanted) > 0 && !slices.Contains(wanted, api.text("identifier"))
+	}))
 }
 
 // apiOf finds an API by its identifier or its id.
@@ -153,11 +155,7 @@ func (t *Tenant) apiOf(ctx context.Context, identifier string) (document, bool) 
 
 // pathAPI finds the API that a path names, by its id or its URL-encoded identifier.
 func (t *Tenant) pathAPI(ctx context.Context, c *call) (document, error) {
-	name := c.PathValue("id")
-	if unescaped, err := url.PathUnescape(name); err == nil {
-		name = unescaped
-	}
-	api, ok := t.apiOf(ctx, name)
+	api, ok := t.apiOf(ctx, c.PathValue("id"))
 	if !ok {
 		return nil, notFound("inexistent_resource_server", "resource server")
 	}
@@ -186,17 +184,31 @@ func (t *Tenant) updateAPI(c *call) (int, any, error) {
 	if _, ok := body["identifier"]; ok {
 		return 0, nil, invalidBody("'Additional properties not allowed: identifier'.")
 	}
+	if api["is_system"] == true {
+		return 0, nil, errSystemAPI
+	}
 	api = api.with(body)
 	t.apis.Put(api.text("id"), api)
 	return http.StatusOK, api, nil
 }
 
+var errSystemAPI = &apiError{status: http.StatusBadRequest, code: "operation_not_supported", message: "System APIs cannot be changed."}
+
+// deleteAPI removes an API with the grants for it. One that is not there is no error.
 func (t *Tenant) deleteAPI(c *call) (int, any, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	api, err := t.pathAPI(t.latest(c.Context()), c)
 	if err != nil {
 		return http.StatusNoContent, nil, nil //nolint:nilerr // deleting what is gone is no error here
+	}
+	if api["is_system"] == true {
+		return 0, nil, errSystemAPI
+	}
+	for _, grant := range t.grants.Values(t.latest(c.Context())) {
+		if grant.text("audience") == api.text("identifier") {
+			t.grants.Delete(grant.text("id"))
+		}
 	}
 	t.apis.Delete(api.text("id"))
 	return http.StatusNoContent, nil, nil

@@ -21,7 +21,7 @@ import (
 // Config is what a tenant is made of.
 type Config struct {
 	Now    func() time.Time
-	Rand   io.Reader // of ids, secrets and keys, safe for concurrent use; nil: crypto/rand
+	Rand   io.Reader // of ids and secrets, safe for concurrent use; nil: crypto/rand
 	Domain string    // host[:port] that the tenant is reached at
 }
 
@@ -119,7 +119,13 @@ func (*Tenant) Refuse(w http.ResponseWriter, _ *http.Request, status int) {
 	answerError(w, &apiError{status: status, code: code, message: message})
 }
 
-func (t *Tenant) ServeHTTP(w http.ResponseWriter, r *http.Request) { t.mux.ServeHTTP(w, r) }
+func (t *Tenant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if _, pattern := t.mux.Handler(r); pattern == "" {
+		answerError(w, &apiError{status: http.StatusNotFound, code: "not_found", message: "Not Found"})
+		return
+	}
+	t.mux.ServeHTTP(w, r)
+}
 
 func (t *Tenant) routes() *http.ServeMux {
 	mux := http.NewServeMux()
@@ -136,6 +142,7 @@ func (t *Tenant) routes() *http.ServeMux {
 		{"POST /api/v2/clients/{id}/credentials", "create:client_credentials", t.createCredential},
 		{"GET /api/v2/clients/{id}/credentials", "read:client_credentials", t.listCredentials},
 		{"GET /api/v2/clients/{id}/credentials/{credential}", "read:client_credentials", t.getCredential},
+		{"PATCH /api/v2/clients/{id}/credentials/{credential}", "update:client_credentials", t.updateCredential},
 		{"DELETE /api/v2/clients/{id}/credentials/{credential}", "delete:client_credentials", t.deleteCredential},
 		{"POST /api/v2/client-grants", "create:client_grants", t.createGrant},
 		{"GET /api/v2/client-grants", "read:client_grants", t.listGrants},
@@ -172,5 +179,10 @@ func (t *Tenant) State(ctx context.Context) any {
 	for _, c := range t.clients.Values(ctx) {
 		clients = append(clients, c.with(document{"client_secret": nil}))
 	}
-	return map[string]any{"clients": clients, "client_grants": t.grants.Values(ctx), "resource_servers": t.apis.Values(ctx)}
+	credentials := map[string]any{}
+	for _, id := range t.credentials.Keys(ctx) {
+		have, _ := t.credentials.Get(ctx, id)
+		credentials[id] = append([]any{}, described(have)...)
+	}
+	return map[string]any{"clients": clients, "client_credentials": credentials, "client_grants": t.grants.Values(ctx), "resource_servers": t.apis.Values(ctx)}
 }
