@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox/edge"
@@ -23,11 +25,17 @@ func (s *Sandbox) startAdmin() error {
 	return nil
 }
 
-// ownPagesOnly refuses what a page in a browser could be made to send.
+// ownPagesOnly refuses what a page in a browser could be made to send. The endpoint's own names are those that its
+// certificate was asked for.
 func (s *Sandbox) ownPagesOnly(address string, next http.Handler) http.Handler {
+	_, port, _ := net.SplitHostPort(address) // listen has joined it
+	own := []string{address, net.JoinHostPort("localhost", port)}
+	for _, name := range s.options.TLSSANs {
+		own = append(own, net.JoinHostPort(name, port))
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Host != address || r.Header.Get("Origin") != "" {
-			http.Error(w, "this endpoint answers only under its own address, and no browser", http.StatusForbidden)
+		if !slices.Contains(own, r.Host) || r.Header.Get("Origin") != "" {
+			http.Error(w, "this endpoint answers only under its own names, and no browser", http.StatusForbidden)
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -67,24 +75,31 @@ func (s *Sandbox) showCalls(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// addFaults takes one rule or a list of them.
+// addFaults takes one rule or a list of them: all come into force, or none.
 func (s *Sandbox) addFaults(w http.ResponseWriter, r *http.Request) {
 	var raw json.RawMessage
 	if !readJSON(w, r, &raw) {
 		return
 	}
-	var rules []edge.Fault
-	if err := strictJSON(raw, &rules); err != nil {
-		var one edge.Fault
-		if err := strictJSON(raw, &one); err != nil {
-			http.Error(w, "a fault, or a list of faults, is wanted: "+err.Error(), http.StatusBadRequest)
+	rules := make([]edge.Fault, 1)
+	into := any(&rules[0])
+	if raw[0] == '[' {
+		into = &rules
+	}
+	if err := strictJSON(raw, into); err != nil {
+		http.Error(w, "a fault, or a list of faults, is wanted: "+err.Error(), http.StatusBadRequest)
+		return
+	}
+	var trial edge.Faults
+	for i, rule := range rules {
+		if err := trial.Add(rule); err != nil {
+			http.Error(w, fmt.Sprintf("fault %d: %v", i+1, err), http.StatusBadRequest)
 			return
 		}
-		rules = []edge.Fault{one}
 	}
-	for i, rule := range rules {
+	for _, rule := range rules {
 		if err := s.edge.Faults().Add(rule); err != nil {
-			http.Error(w, fmt.Sprintf("fault %d: %v", i+1, err), http.StatusBadRequest)
+			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}
 	}
@@ -155,8 +170,8 @@ func strictJSON(raw []byte, into any) error {
 	if err := decoder.Decode(into); err != nil {
 		return err
 	}
-	if decoder.More() {
-		return errors.New("more than one JSON value")
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("something follows the JSON value")
 	}
 	return nil
 }

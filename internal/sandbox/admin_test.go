@@ -38,7 +38,7 @@ func (c cloud) control(method, path, body string, change ...func(*http.Request))
 
 func TestAdminRefusals(t *testing.T) {
 	t.Parallel()
-	c := of(t, start(t))
+	c := of(t, start(t, func(o *sandbox.Options) { o.TLSSANs = []string{"clouds.test"} }))
 	for name, test := range map[string]struct {
 		method, path, body string
 		change             func(*http.Request)
@@ -50,6 +50,11 @@ func TestAdminRefusals(t *testing.T) {
 		"a fault of no kind":     {"POST", "/faults", `{"kind":"burn"}`, nil, 400},
 		"a field nobody knows":   {"POST", "/faults", `{"kind":"500","when":"now"}`, nil, 400},
 		"no JSON":                {"POST", "/faults", `nothing`, nil, 400},
+		"two values":             {"PUT", "/propagation", `{"delay_ms":0}{}`, nil, 400},
+		"a value and a rest":     {"PUT", "/propagation", `{"delay_ms":0}}`, nil, 400},
+		"its own name":           {"GET", "/healthz", "", func(r *http.Request) { r.Host = "localhost:" + r.URL.Port() }, 200},
+		"its own name elsewhere": {"GET", "/healthz", "", func(r *http.Request) { r.Host = "localhost:1" }, 403},
+		"its name for others":    {"GET", "/healthz", "", func(r *http.Request) { r.Host = "clouds.test:" + r.URL.Port() }, 200},
 		"limits of no service":   {"PUT", "/limits", `{"rate":1}`, nil, 400},
 		"a negative rate":        {"PUT", "/limits", `{"service":"auth0","rate":-1}`, nil, 400},
 		"a path nobody knows":    {"GET", "/secrets", "", nil, 404},
@@ -64,6 +69,23 @@ func TestAdminRefusals(t *testing.T) {
 		if status, body := c.control(test.method, test.path, test.body, change); status != test.status {
 			t.Errorf("%s: %d %s, want %d", name, status, body, test.status)
 		}
+	}
+}
+
+// TestFaultsAllOrNone has a list with one good fault and one bad: neither comes into force.
+func TestFaultsAllOrNone(t *testing.T) {
+	t.Parallel()
+	c := of(t, start(t))
+	if status, body := c.control("POST", "/faults", ` [{"service":"sts","kind":"500","when":"now"}]`); status != 400 || !strings.Contains(body, `"when"`) {
+		t.Errorf("%d %s, want 400 and the name of the field", status, body)
+	}
+	if status, body := c.control("POST", "/faults", `[{"service":"sts","kind":"500"},{"kind":"burn"}]`); status != 400 || !strings.Contains(body, "fault 2") {
+		t.Errorf("%d %s, want 400 and the number of the bad fault", status, body)
+	}
+	config := c.admin()
+	config.RetryMaxAttempts = 1
+	if _, err := awssts.NewFromConfig(config).GetCallerIdentity(t.Context(), &awssts.GetCallerIdentityInput{}); err != nil {
+		t.Errorf("a fault of a refused list is in force: %v", err)
 	}
 }
 
