@@ -10,6 +10,7 @@ import (
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/config"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/credentials"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/journal"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/objectkey"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/token"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/transfer"
@@ -28,7 +29,11 @@ func explain(ctx context.Context, err error, a *app) explanation {
 	if errors.As(err, &left) {
 		e := explain(ctx, left.Err, a)
 		return explanation{e.code, e.message + "; parts of upload " + left.UploadID + " are still stored, aborting it failed: " + left.Abort.Error(),
-			"a lifecycle rule that aborts incomplete multipart uploads removes them"}
+			"oidcs3-upload clean aborts it, where listing uploads is permitted; so does a lifecycle rule for incomplete multipart uploads"}
+	}
+	var resumable *transfer.ResumableError
+	if errors.As(err, &resumable) {
+		return resumeHint(explain(ctx, resumable.Err, a))
 	}
 	if ctx.Err() != nil {
 		return explanation{code: exitInterrupted, message: "interrupted"}
@@ -39,6 +44,15 @@ func explain(ctx context.Context, err error, a *app) explanation {
 		}
 	}
 	return explanation{code: exitOther, message: err.Error(), hint: networkHint(err)}
+}
+
+// resumeHint adds that what was sent is not lost.
+func resumeHint(e explanation) explanation {
+	if e.hint != "" {
+		e.hint += "; "
+	}
+	e.hint += "the parts that were sent are kept: the same command with --resume goes on from there"
+	return e
 }
 
 func ofUsage(err error) (explanation, bool) {
@@ -61,7 +75,10 @@ func ofTransfer(err error) (explanation, bool) {
 	var mismatch *transfer.MismatchError
 	var changed *transfer.ChangedError
 	var local *transfer.LocalError
+	var locked *journal.LockedError
 	switch {
+	case errors.As(err, &locked):
+		return explanation{exitOther, locked.Error(), "wait until it is done"}, true
 	case errors.As(err, &some):
 		return explanation{exitSome, some.Error(), ""}, true
 	case errors.As(err, &mismatch):

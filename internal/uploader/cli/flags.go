@@ -5,6 +5,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -62,6 +64,7 @@ func parseBytes(text string) (int64, error) {
 type moveFlags struct {
 	partSize, limitRate bytesValue
 	concurrency         int
+	stall               time.Duration
 }
 
 func (m *moveFlags) add(cmd *cobra.Command) {
@@ -69,13 +72,17 @@ func (m *moveFlags) add(cmd *cobra.Command) {
 	f.Var(&m.partSize, "part-size", "size of a part, 5MiB to 5GiB (default: from the size of the file)")
 	f.Var(&m.limitRate, "limit-rate", "bytes a second at most, for all requests together")
 	f.IntVar(&m.concurrency, "concurrency", transfer.DefaultConcurrency, "requests at once, 1 to 256")
+	f.DurationVar(&m.stall, "stall-timeout", transfer.DefaultStall, "give up a request, and repeat it, when no byte has moved for so long")
 }
 
 func (m *moveFlags) options() (transfer.Options, error) {
 	if m.concurrency < 1 {
 		return transfer.Options{}, &usageError{err: fmt.Errorf("--concurrency: %d is not within 1 to 256", m.concurrency)}
 	}
-	return transfer.Options{Concurrency: m.concurrency, PartSize: int64(m.partSize), BytesPerSec: int64(m.limitRate)}, nil
+	if m.stall < time.Second {
+		return transfer.Options{}, &usageError{err: fmt.Errorf("--stall-timeout: %v is less than 1s", m.stall)}
+	}
+	return transfer.Options{Stall: m.stall, Concurrency: m.concurrency, PartSize: int64(m.partSize), BytesPerSec: int64(m.limitRate)}, nil
 }
 
 // metadata reads the values of --metadata.
@@ -87,6 +94,22 @@ func metadata(pairs []string) (map[string]string, error) {
 			return nil, &usageError{err: fmt.Errorf("--metadata: %q is not name=value in printable ASCII", p)}
 		}
 		m[strings.ToLower(k)] = v
+	}
+	return m, nil
+}
+
+// tags reads the values of --tag.
+func tags(pairs []string) (map[string]string, error) {
+	if len(pairs) > 10 {
+		return nil, &usageError{err: fmt.Errorf("--tag: an object has at most 10 tags, not %d", len(pairs))}
+	}
+	m := map[string]string{}
+	for _, p := range pairs {
+		k, v, ok := strings.Cut(p, "=")
+		if !ok || k == "" || utf8.RuneCountInString(k) > 128 || utf8.RuneCountInString(v) > 256 || !utf8.ValidString(p) {
+			return nil, &usageError{err: fmt.Errorf("--tag: %q is not key=value of at most 128 and 256 characters", p)}
+		}
+		m[k] = v
 	}
 	return m, nil
 }

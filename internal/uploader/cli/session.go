@@ -2,11 +2,9 @@ package cli
 
 import (
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/awsconfig"
@@ -66,12 +64,6 @@ func (a *app) exchange(cfg config.Config, tokens *token.Source, client *http.Cli
 		Policy: retry.Default(), Log: a.log}
 }
 
-// session is what the commands that talk to S3 work with.
-type session struct {
-	config config.Config
-	engine *transfer.Engine
-}
-
 func (a *app) session(o transfer.Options, checksumMode string) (session, error) {
 	cfg, err := a.configuration(config.NeedBucket)
 	if err != nil {
@@ -81,23 +73,5 @@ func (a *app) session(o transfer.Options, checksumMode string) (session, error) 
 	if err != nil {
 		return session{}, err
 	}
-	sdk.Credentials = credentials.Cached(provider)
-	if checksumMode == "" && sdk.RequestChecksumCalculation == aws.RequestChecksumCalculationWhenRequired {
-		checksumMode = whenRequired
-	}
-	if checksumMode == whenRequired {
-		sdk.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
-		o.Algorithm = transfer.None
-	}
-	client := s3.NewFromConfig(sdk, func(so *s3.Options) {
-		// Servers other than AWS rarely have a name for each bucket.
-		so.UsePathStyle = os.Getenv("AWS_ENDPOINT_URL") != "" || os.Getenv("AWS_ENDPOINT_URL_S3") != ""
-		so.DisableLogOutputChecksumValidationSkipped = true
-	})
-	o.Log = a.log
-	engine, err := transfer.New(transfer.NewS3(client, cfg.S3Bucket), o)
-	if err != nil {
-		return session{}, &usageError{err: err}
-	}
-	return session{config: cfg, engine: engine}, nil
+	return a.storage(cfg, provider, sdk, o, checksumMode)
 }

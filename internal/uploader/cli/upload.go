@@ -19,9 +19,10 @@ import (
 // uploadFlags are the flags of upload.
 type uploadFlags struct {
 	moveFlags
-	recursive, ifNoneMatch                            bool
+	recursive, ifNoneMatch, resume                    bool
 	checksum, checksumMode, contentType, storageClass string
-	metadata                                          []string
+	encryption, kmsKeyID                              string
+	metadata, tags                                    []string
 }
 
 func (a *app) uploadCommand() *cobra.Command {
@@ -42,6 +43,10 @@ func (a *app) uploadCommand() *cobra.Command {
 	f.StringVar(&u.checksumMode, "checksum-mode", "", "when_supported, or when_required for servers that refuse trailing checksums ($AWS_REQUEST_CHECKSUM_CALCULATION)")
 	f.StringVar(&u.contentType, "content-type", "", "media type (default: from the file's extension)")
 	f.StringVar(&u.storageClass, "storage-class", "", "S3 storage class")
+	f.BoolVar(&u.resume, "resume", false, "go on with an upload that was cut off, and keep what was sent if this one is cut off")
+	f.StringVar(&u.encryption, "sse", "", "server-side encryption: AES256 or aws:kms (default: the bucket's)")
+	f.StringVar(&u.kmsKeyID, "sse-kms-key-id", "", "KMS key for --sse aws:kms")
+	f.StringArrayVar(&u.tags, "tag", nil, "key=value, an object tag; may be repeated")
 	f.StringArrayVar(&u.metadata, "metadata", nil, "name=value, stored beside the object; may be repeated")
 	return cmd
 }
@@ -57,12 +62,21 @@ type uploaded struct {
 	VersionID string `json:"version_id,omitempty"`
 	Checksum  string `json:"checksum,omitempty"`
 	Algorithm string `json:"checksum_algorithm,omitempty"`
+	Kept      int64  `json:"kept,omitempty"` // bytes that an earlier run had sent
 }
 
 func (a *app) upload(ctx context.Context, u *uploadFlags, args []string) error {
 	options, object, err := u.parse()
 	if err != nil {
 		return err
+	}
+	if u.resume {
+		if args[0] == "-" {
+			return &usageError{err: errors.New("--resume: standard input cannot be read again")}
+		}
+		if options.Journal, err = a.journal(); err != nil {
+			return err
+		}
 	}
 	s, err := a.session(options, u.checksumMode)
 	if err != nil {
@@ -107,8 +121,19 @@ func (u *uploadFlags) parse() (transfer.Options, transfer.ObjectOptions, error) 
 	if u.checksumMode != "" && u.checksumMode != whenSupported && u.checksumMode != whenRequired {
 		return options, transfer.ObjectOptions{}, &usageError{err: fmt.Errorf("--checksum-mode: %q is not %s or %s", u.checksumMode, whenSupported, whenRequired)}
 	}
+	if u.encryption != "" && u.encryption != "AES256" && u.encryption != "aws:kms" {
+		return options, transfer.ObjectOptions{}, &usageError{err: fmt.Errorf("--sse: %q is not AES256 or aws:kms", u.encryption)}
+	}
+	if u.kmsKeyID != "" && u.encryption != "aws:kms" {
+		return options, transfer.ObjectOptions{}, &usageError{err: errors.New("--sse-kms-key-id is for --sse aws:kms")}
+	}
 	m, err := metadata(u.metadata)
-	return options, transfer.ObjectOptions{ContentType: u.contentType, Metadata: m, StorageClass: u.storageClass, IfNoneMatch: u.ifNoneMatch}, err
+	if err != nil {
+		return options, transfer.ObjectOptions{}, err
+	}
+	t, err := tags(u.tags)
+	return options, transfer.ObjectOptions{ContentType: u.contentType, Metadata: m, Tags: t, StorageClass: u.storageClass,
+		Encryption: u.encryption, KMSKeyID: u.kmsKeyID, IfNoneMatch: u.ifNoneMatch}, err
 }
 
 // uploadJob is one run of upload.
@@ -151,7 +176,7 @@ func (j *uploadJob) file(ctx context.Context, name, key string, size int64) erro
 
 func (j *uploadJob) report(name, key string, obj transfer.Object) error {
 	return j.result(uploaded{Path: name, Key: key, Bucket: j.session.config.S3Bucket, ObjectKey: obj.Key, Size: obj.Size, ETag: obj.ETag,
-		VersionID: obj.VersionID, Checksum: obj.Checksum.Value, Algorithm: string(obj.Checksum.Algorithm)},
+		VersionID: obj.VersionID, Checksum: obj.Checksum.Value, Algorithm: string(obj.Checksum.Algorithm), Kept: obj.Kept},
 		fmt.Sprintf("s3://%s/%s", j.session.config.S3Bucket, obj.Key))
 }
 

@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"hash"
 	"hash/crc32"
-	"hash/crc64"
 	"strings"
+
+	"github.com/minio/crc64nvme"
 )
 
 // Algorithm is a checksum algorithm, as --checksum names it.
@@ -28,10 +29,7 @@ const (
 // nvme is the reversed polynomial of CRC-64/NVME.
 const nvme = 0x9a6c9329ac4bc9b5
 
-var (
-	nvmeTable       = crc64.MakeTable(nvme)
-	castagnoliTable = crc32.MakeTable(crc32.Castagnoli)
-)
+var castagnoliTable = crc32.MakeTable(crc32.Castagnoli)
 
 // ParseAlgorithm reads a name as users write it.
 func ParseAlgorithm(name string) (Algorithm, error) {
@@ -49,7 +47,7 @@ func (a Algorithm) fullObject() bool { return a == CRC64NVME || a == CRC32 || a 
 func (a Algorithm) newHash() hash.Hash {
 	switch a {
 	case CRC64NVME:
-		return crc64.New(nvmeTable)
+		return crc64nvme.New() // forty times the speed of hash/crc64, which has no instructions for it
 	case CRC32:
 		return crc32.NewIEEE()
 	case CRC32C:
@@ -58,6 +56,19 @@ func (a Algorithm) newHash() hash.Hash {
 		return sha256.New()
 	}
 	return nil
+}
+
+// size is the length of a checksum in bytes.
+func (a Algorithm) size() int {
+	switch a {
+	case CRC64NVME:
+		return 8
+	case CRC32, CRC32C:
+		return 4
+	case SHA256:
+		return sha256.Size
+	}
+	return 0
 }
 
 func encodeSum(sum []byte) string { return base64.StdEncoding.EncodeToString(sum) }

@@ -8,12 +8,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 )
-
-// resumes bounds how often a stream that breaks off is taken up again.
-const resumes = 5
 
 // DownloadFile writes an object to the file name. The bytes go to a temporary file beside it, which takes its place
 // only once size and checksum are right and the disk has them; whatever fails before that leaves an existing file as
@@ -81,12 +79,12 @@ func (e *Engine) fill(ctx context.Context, f *os.File, obj Object, m Meter) erro
 	pieces := make([]piece, parts(obj.Size, size))
 	group, groupCtx := errgroup.WithContext(ctx)
 	for i := range pieces {
-		if err := e.slots.Acquire(groupCtx, 1); err != nil {
+		if err := e.gate.acquire(groupCtx); err != nil {
 			break // the group knows why
 		}
 		offset := int64(i) * size
 		group.Go(func() (err error) {
-			defer e.slots.Release(1)
+			defer e.gate.release()
 			pieces[i], err = e.fetch(groupCtx, f, obj, offset, min(size, obj.Size-offset), algorithm, m)
 			return err
 		})
@@ -158,46 +156,68 @@ func (e *Engine) DownloadStream(ctx context.Context, key string, w io.Writer, m 
 	return obj, err
 }
 
+// progress is how much of a range has to arrive before a connection that breaks off is taken up as if it were the first.
+const progress = 1 << 20
+
+// copyRange writes length bytes from offset to w, and takes up connections that break off where they broke off.
 func (e *Engine) copyRange(ctx context.Context, w io.Writer, obj Object, offset, length int64, m Meter) error {
 	var done int64
-	for try := 0; done < length; try++ {
-		n, err := e.copyOnce(ctx, w, obj, offset+done, length-done, m)
-		done += n
-		var disk *LocalError
+	for done < length {
+		before := done
+		err := e.try(ctx, "get object", obj.Key, func(ctx context.Context, dog *watchdog) error {
+			n, err := e.copyOnce(ctx, w, obj, offset+done, length-done, m, dog)
+			done += n
+			if err == nil && done < length {
+				err = io.ErrUnexpectedEOF
+			}
+			if done == length {
+				return nil
+			}
+			return err
+		})
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case errors.As(err, &disk):
+		case err != nil && (done-before < progress || !judge(err).again):
 			return err
-		case done == length:
-			return nil
-		case err == nil:
-			err = io.ErrUnexpectedEOF
-		}
-		var request *requestError
-		if errors.As(err, &request) {
-			return request.err // the store has retried it already
-		}
-		if try >= resumes {
-			return fmt.Errorf("get object %s at byte %d: %w", obj.Key, offset+done, err)
 		}
 	}
 	return nil
 }
 
-// requestError is one that came before the first byte.
-type requestError struct{ err error }
-
-func (e *requestError) Error() string { return e.err.Error() }
-
-func (e *Engine) copyOnce(ctx context.Context, w io.Writer, obj Object, offset, length int64, m Meter) (int64, error) {
+func (e *Engine) copyOnce(ctx context.Context, w io.Writer, obj Object, offset, length int64, m Meter, dog *watchdog) (int64, error) {
 	body, err := e.store.Get(ctx, obj.Key, obj.ETag, offset, length)
 	if err != nil {
-		return 0, &requestError{err}
+		return 0, err
 	}
 	defer func() { _ = body.Close() }()
-	return io.Copy(w, &inbound{ctx: ctx, src: io.LimitReader(body, length), meter: m, engine: e})
+	memory := blocks.Get().(*[]byte)
+	defer blocks.Put(memory)
+	in := &inbound{ctx: ctx, src: body, meter: m, engine: e, watchdog: dog}
+	var done int64
+	for done < length {
+		n, err := io.ReadFull(in, (*memory)[:min(int64(len(*memory)), length-done)])
+		written, failed := w.Write((*memory)[:n])
+		done += int64(written)
+		switch {
+		case failed != nil:
+			return done, failed
+		case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+			return done, fmt.Errorf("get object %s: the connection ended at byte %d: %w", obj.Key, offset+done, io.ErrUnexpectedEOF)
+		case err != nil:
+			return done, failedAt(obj.Key, offset+done, err)
+		}
+	}
+	return done, nil
 }
+
+// failedAt wraps an error that came in the middle of a body.
+func failedAt(key string, offset int64, err error) error {
+	return &S3Error{Doing: fmt.Sprintf("get byte %d of object", offset), Key: key, Err: err}
+}
+
+// blocks are what downloads are read into: large enough that system calls do not count, small enough for the caches.
+var blocks = sync.Pool{New: func() any { b := make([]byte, 256<<10); return &b }}
 
 // diskWriter marks failures to write as ours, not S3's.
 type diskWriter struct{ w io.Writer }
@@ -212,10 +232,11 @@ func (d *diskWriter) Write(p []byte) (int, error) {
 
 // inbound counts and slows down what is read of an object.
 type inbound struct {
-	ctx    context.Context
-	src    io.Reader
-	meter  Meter
-	engine *Engine
+	ctx      context.Context
+	src      io.Reader
+	meter    Meter
+	engine   *Engine
+	watchdog *watchdog
 }
 
 func (r *inbound) Read(p []byte) (int, error) {
@@ -225,6 +246,7 @@ func (r *inbound) Read(p []byte) (int, error) {
 	}
 	n, err := r.src.Read(p)
 	r.meter.Add(int64(n))
+	r.watchdog.moved()
 	if l != nil && n > 0 {
 		if wait := l.WaitN(r.ctx, n); wait != nil {
 			return n, wait

@@ -6,9 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/aws/smithy-go"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/retry"
 )
 
 // fakeStore is a Store in memory. Its hooks run before a call does anything.
@@ -18,14 +25,19 @@ type fakeStore struct {
 	cut        int  // the first bodies given out that end after half
 	flip       bool // the checksum reported for the whole object is another
 
-	mu        sync.Mutex
-	objects   map[string][]byte
-	uploads   map[string]map[int32][]byte
-	aborts    int
-	abortErr  error
-	algorithm Algorithm // of Head's checksum
-	inFlight  int
-	most      int
+	mu          sync.Mutex
+	objects     map[string][]byte
+	uploads     map[string]map[int32][]byte
+	begun       int
+	received    int64 // bytes of parts
+	aborts      int
+	abortErr    error
+	beginErr    error // the upload begins, and the answer is lost
+	partsErr    error
+	completeErr error     // the upload is complete, and the answer is lost
+	algorithm   Algorithm // of Head's checksum
+	inFlight    int
+	most        int
 }
 
 func newFake() *fakeStore {
@@ -62,11 +74,45 @@ func (s *fakeStore) reported(a Algorithm, content []byte) Checksum {
 func (s *fakeStore) Begin(_ context.Context, key string, _ ObjectOptions) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.uploads[key] = map[int32][]byte{}
-	return key, nil
+	s.begun++
+	id := fmt.Sprintf("%s#%d", key, s.begun)
+	s.uploads[id] = map[int32][]byte{}
+	return id, s.beginErr
 }
 
-func (s *fakeStore) PutPart(ctx context.Context, key, _ string, number int32, body Body, a Algorithm) (Part, error) {
+// refusal is an error with S3's code.
+func refusal(code string) error {
+	return &S3Error{Doing: "try", Key: "k", Err: &smithy.GenericAPIError{Code: code, Message: "refused"}}
+}
+
+func (s *fakeStore) Parts(_ context.Context, _, id string, a Algorithm, yield func(Part)) error {
+	if s.partsErr != nil {
+		return s.partsErr
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	parts, ok := s.uploads[id]
+	if !ok {
+		return refusal("NoSuchUpload")
+	}
+	for _, n := range slices.Sorted(maps.Keys(parts)) {
+		yield(Part{Number: n, Size: int64(len(parts[n])), ETag: fmt.Sprint(n), Checksum: sumOf(a, parts[n])})
+	}
+	return nil
+}
+
+func (s *fakeStore) Pending(_ context.Context, prefix string, yield func(Pending)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id := range s.uploads {
+		if key, _, _ := strings.Cut(id, "#"); strings.HasPrefix(key, prefix) {
+			yield(Pending{Key: key, UploadID: id, Began: time.Now()})
+		}
+	}
+	return nil
+}
+
+func (s *fakeStore) PutPart(ctx context.Context, _, id string, number int32, body Body, a Algorithm) (Part, error) {
 	s.enter(1)
 	defer s.enter(-1)
 	if s.beforePart != nil {
@@ -88,7 +134,11 @@ func (s *fakeStore) PutPart(ctx context.Context, key, _ string, number int32, bo
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.uploads[key][number] = content
+	if s.uploads[id] == nil {
+		return Part{}, refusal("NoSuchUpload")
+	}
+	s.uploads[id][number] = content
+	s.received += int64(len(content))
 	return Part{Number: number, ETag: fmt.Sprint(number), Checksum: sumOf(a, content)}, nil
 }
 
@@ -99,25 +149,31 @@ func (s *fakeStore) enter(n int) {
 	s.most = max(s.most, s.inFlight)
 }
 
-func (s *fakeStore) Complete(_ context.Context, key, _ string, parts []Part, size int64, whole Checksum, o ObjectOptions) (Object, error) {
+func (s *fakeStore) Complete(_ context.Context, key, id string, parts []Part, size int64, whole Checksum, o ObjectOptions) (Object, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.uploads[id] == nil {
+		return Object{}, refusal("NoSuchUpload")
+	}
 	var content []byte
 	for _, p := range parts {
-		content = append(content, s.uploads[key][p.Number]...)
+		content = append(content, s.uploads[id][p.Number]...)
 	}
 	if int64(len(content)) != size || (!whole.Composite && whole != sumOf(o.Algorithm, content)) {
 		return Object{}, errors.New("the checksum or size of the whole is wrong")
 	}
-	delete(s.uploads, key)
+	delete(s.uploads, id)
 	s.objects[key] = content
+	if s.completeErr != nil {
+		return Object{}, s.completeErr
+	}
 	if whole.Composite {
 		return Object{Key: key, Checksum: whole}, nil
 	}
 	return Object{Key: key, Checksum: s.reported(o.Algorithm, content)}, nil
 }
 
-func (s *fakeStore) Abort(ctx context.Context, key, _ string) error {
+func (s *fakeStore) Abort(ctx context.Context, _, id string) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -127,7 +183,7 @@ func (s *fakeStore) Abort(ctx context.Context, key, _ string) error {
 	if s.abortErr != nil {
 		return s.abortErr
 	}
-	delete(s.uploads, key)
+	delete(s.uploads, id)
 	return nil
 }
 
@@ -168,7 +224,7 @@ func (s *fakeStore) Delete(_ context.Context, key string) error {
 
 func engineFor(t *testing.T, s Store, o Options) *Engine {
 	t.Helper()
-	o.Log = slog.New(slog.DiscardHandler)
+	o.Retry = retry.Policy{Attempts: 5, Base: time.Millisecond, Cap: time.Millisecond, Sleep: retry.Sleep, Jitter: retry.FullJitter}
 	e, err := New(s, o)
 	if err != nil {
 		t.Fatal(err)

@@ -2,19 +2,29 @@ package transfer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/journal"
 )
 
-// upload is a multipart upload in progress. send and complete are called by one goroutine.
+// abortTime bounds the removal of a failed upload's parts. The caller's context may be over by then.
+const abortTime = 15 * time.Second
+
+// upload is a multipart upload in progress. keeps, send and complete are called by one goroutine.
 type upload struct {
-	engine  *Engine
-	key, id string
-	options ObjectOptions
-	group   *errgroup.Group
-	parts   []*sent
+	engine    *Engine
+	key, id   string
+	options   ObjectOptions
+	unchanged func() error
+	entry     *journal.Entry  // nil: nothing is noted
+	kept      map[int32]*sent // what an earlier run has sent
+	group     *errgroup.Group
+	parts     []*sent
 }
 
 // sent is a part and the checksum of what was read for it. Its sender alone writes to it.
@@ -23,43 +33,90 @@ type sent struct {
 	piece piece
 }
 
+func (u *upload) next() int32 { return int32(len(u.parts)) + 1 } // #nosec G115 -- send refuses more than MaxParts
+
+// keeps reports whether S3 has the next part already, and counts it.
+func (u *upload) keeps(size int64, m Meter) bool {
+	s := u.kept[u.next()]
+	if s == nil {
+		return false
+	}
+	u.parts = append(u.parts, s)
+	m.Add(size)
+	return true
+}
+
 // send starts the next part as soon as there is room for a request; done is called when its bytes are no longer needed.
 func (u *upload) send(ctx context.Context, src io.ReadSeeker, size int64, m Meter, done func()) error {
 	if len(u.parts) >= MaxParts {
 		done()
 		return &LocalError{Doing: "upload " + u.key, Err: fmt.Errorf("more than %d parts: use a larger --part-size", MaxParts)}
 	}
-	if err := u.engine.slots.Acquire(ctx, 1); err != nil {
+	if err := u.engine.gate.acquire(ctx); err != nil {
 		done()
 		return err
 	}
-	s := &sent{}
+	s := &sent{part: Part{Number: u.next(), Size: size}}
 	u.parts = append(u.parts, s)
-	number := int32(len(u.parts)) // #nosec G115 -- at most MaxParts
 	u.group.Go(func() error {
 		defer done()
-		defer u.engine.slots.Release(1)
-		t := u.engine.tap(ctx, src, m)
-		part, err := u.engine.store.PutPart(ctx, u.key, u.id, number, Body{t, size}, u.options.Algorithm)
-		if err != nil {
-			return err
-		}
-		s.piece = t.piece()
-		if s.piece.size != size {
-			return fmt.Errorf("object %s: %d of %d bytes of part %d were sent", u.key, s.piece.size, size, number)
-		}
-		if u.options.Algorithm != None {
-			ours := Checksum{u.options.Algorithm, encodeSum(s.piece.sum), false}
-			if err := verify(u.key, ours, part.Checksum); err != nil {
-				return err
-			}
-			part.Checksum = ours
-		}
-		part.Number, part.Size = number, size
-		s.part = part
-		return nil
+		defer u.engine.gate.release()
+		return u.sendOne(ctx, s, u.engine.tap(ctx, src, size, m))
 	})
 	return nil
+}
+
+func (u *upload) sendOne(ctx context.Context, s *sent, t *tap) error {
+	number := s.part.Number
+	err := u.engine.try(ctx, fmt.Sprintf("upload part %d of", number), u.key, func(ctx context.Context, w *watchdog) error {
+		body, err := t.attempt(ctx, w)
+		if err != nil {
+			return local("read", "the data of "+u.key, err)
+		}
+		part, err := u.engine.store.PutPart(ctx, u.key, u.id, number, body, u.options.Algorithm)
+		if err != nil {
+			return whyOf(err, u.unchanged)
+		}
+		s.part.ETag = part.ETag
+		s.part.Checksum, err = t.confirmed(u.key, part.Checksum)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.piece = t.piece()
+	if u.entry != nil {
+		u.entry.Part(journal.Part{Number: number, Size: t.size, ETag: s.part.ETag, Sum: s.piece.sum})
+	}
+	return nil
+}
+
+// run lets feed send the parts, and completes the upload.
+func (u *upload) run(ctx context.Context, feed func(context.Context, *upload) error) (Object, error) {
+	group, groupCtx := errgroup.WithContext(ctx)
+	u.group = group
+	err := feed(groupCtx, u)
+	if failed := group.Wait(); failed != nil && (err == nil || errors.Is(err, context.Canceled)) {
+		err = failed
+	}
+	if changed := u.unchanged(); changed != nil && ctx.Err() == nil {
+		err = changed // whatever else failed, this is why
+	}
+	if err == nil && u.entry != nil {
+		if err = u.entry.Completing(); err != nil {
+			err = &LocalError{Doing: "remember the upload", Err: err}
+		}
+	}
+	if err == nil {
+		var obj Object
+		if obj, err = u.complete(ctx); err == nil {
+			return obj, nil
+		}
+	}
+	if cause := ctx.Err(); cause != nil {
+		err = cause
+	}
+	return Object{}, err
 }
 
 func (u *upload) complete(ctx context.Context) (Object, error) {
@@ -72,6 +129,9 @@ func (u *upload) complete(ctx context.Context) (Object, error) {
 	}
 	whole := u.options.Algorithm.combine(pieces)
 	obj, err := u.engine.store.Complete(ctx, u.key, u.id, list, size, whole, u.options)
+	if errorCode(err) == codeNoSuchUpload {
+		obj, err = u.completed(ctx, size, whole, err)
+	}
 	if err != nil {
 		return Object{}, err
 	}
@@ -83,4 +143,43 @@ func (u *upload) complete(ctx context.Context) (Object, error) {
 		obj.Checksum = whole
 	}
 	return obj, nil
+}
+
+const codeNoSuchUpload = "NoSuchUpload"
+
+// completed finds out whether the upload is gone because an earlier request, whose answer was lost, has completed it:
+// then the object is there, and has our checksum. Without the permission to read, or without checksums, nobody knows,
+// and the error stays.
+func (u *upload) completed(ctx context.Context, size int64, whole Checksum, because error) (Object, error) {
+	obj, err := u.engine.store.Head(ctx, u.key)
+	if err != nil || whole.Value == "" || obj.Size != size || obj.Checksum != whole {
+		return Object{}, because
+	}
+	return obj, nil
+}
+
+// multipart begins an upload, lets feed send its parts, and completes it; or aborts it whatever happens.
+func (e *Engine) multipart(ctx context.Context, key string, o ObjectOptions, unchanged func() error, feed func(context.Context, *upload) error) (Object, error) {
+	id, err := e.store.Begin(ctx, key, o)
+	if err != nil {
+		return Object{}, err
+	}
+	e.opts.Log.Debug("began multipart upload", "key", key, "upload", id)
+	u := &upload{engine: e, key: key, id: id, options: o, unchanged: unchanged}
+	obj, err := u.run(ctx, feed)
+	if err != nil {
+		return Object{}, e.abort(ctx, key, id, err)
+	}
+	return obj, nil
+}
+
+// abort removes the parts of an upload that failed, and returns why it failed.
+func (e *Engine) abort(ctx context.Context, key, id string, because error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTime)
+	defer cancel()
+	if err := e.store.Abort(ctx, key, id); err != nil && errorCode(err) != codeNoSuchUpload {
+		return &AbortError{Key: key, UploadID: id, Err: because, Abort: err}
+	}
+	e.opts.Log.Debug("aborted multipart upload", "key", key, "upload", id)
+	return because
 }

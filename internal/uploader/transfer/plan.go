@@ -23,11 +23,11 @@ func planPartSize(size, wanted int64) (int64, error) {
 
 func parts(size, part int64) int64 { return (size + part - 1) / part }
 
-// streamPartSize is the size of a part of a stream whose end nobody knows: it doubles every 2,000 parts, so that a
-// stream starts with small buffers and may still become 968 GiB long (parts of 16 MiB to 256 MiB).
+// streamPartSize is the size of a part of a stream whose end nobody knows: it doubles every 1,000 parts, so that a
+// stream starts with small buffers and may still become 1.5 TiB long (parts of 8 MiB to 256 MiB).
 func streamPartSize(number int32, wanted int64) int64 {
 	if wanted > 0 {
 		return wanted
 	}
-	return DefaultPartSize << min((number-1)/2000, 4)
+	return 8 << 20 << min((number-1)/1000, 5)
 }

@@ -3,10 +3,16 @@ package transfer
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsretry "github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/retry"
 )
 
 // S3Error is a call to S3 that was refused or got no answer.
@@ -36,3 +42,52 @@ func (e *S3Error) Error() string {
 }
 
 func (e *S3Error) Unwrap() error { return e.Err }
+
+// verdict says what an error of one attempt means for the next.
+type verdict struct {
+	again     bool          // the same request may succeed later
+	throttled bool          // S3 wants fewer requests
+	expired   bool          // the credentials are over
+	after     time.Duration // how long S3 asks to wait; 0: it does not say
+}
+
+var retryable = awsretry.IsErrorRetryables(awsretry.DefaultRetryables)
+
+func judge(err error) verdict {
+	var file *LocalError
+	var changed *ChangedError
+	var stall *StallError
+	switch {
+	case errors.As(err, &file), errors.As(err, &changed):
+		return verdict{}
+	case errors.As(err, &stall), errors.Is(err, io.ErrUnexpectedEOF):
+		return verdict{again: true}
+	}
+	v := verdict{again: retryable.IsErrorRetryable(err) == aws.TrueTernary}
+	var resp *awshttp.ResponseError
+	if errors.As(err, &resp) && resp.Response != nil {
+		v.after = retry.After(resp.Response.Header, time.Now())
+		v.throttled = resp.HTTPStatusCode() == 503 || resp.HTTPStatusCode() == 429
+	}
+	switch code := errorCode(err); code {
+	case "":
+	case "ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired":
+		v.expired = true
+	case "InternalError", "BadDigest", "XAmzContentChecksumMismatch", "IncompleteBody": // broken, or damaged on their way
+		v.again = true
+	default:
+		if _, known := awsretry.DefaultThrottleErrorCodes[code]; known {
+			v.again, v.throttled = true, true
+		}
+	}
+	return v
+}
+
+// errorCode is S3's code for an error; empty where S3 gave none.
+func errorCode(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode()
+	}
+	return ""
+}

@@ -2,24 +2,31 @@ package transfer
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
+	"net/url"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// s3Store is Store over the SDK's client. Retries of single requests are the client's.
+// s3Store is Store over the SDK's client.
 type s3Store struct {
-	client *s3.Client
+	client *s3.Client // repeats its requests
+	data   *s3.Client // for bytes: one attempt, checksums are ours
 	bucket string
 }
 
 // NewS3 returns the store for one bucket.
-func NewS3(client *s3.Client, bucket string) Store { return &s3Store{client: client, bucket: bucket} }
+func NewS3(client *s3.Client, bucket string) Store {
+	data := s3.New(client.Options(), func(o *s3.Options) {
+		o.Retryer = aws.NopRetryer{}
+		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+		o.APIOptions = append(o.APIOptions[:len(o.APIOptions):len(o.APIOptions)], addTrailer)
+	})
+	return &s3Store{client: client, data: data, bucket: bucket}
+}
 
 // failed wraps the SDK's error with what was being done.
 func failed(doing, key string, err error) error {
@@ -33,12 +40,12 @@ func (s *s3Store) Put(ctx context.Context, key string, body Body, o ObjectOption
 	in := &s3.PutObjectInput{
 		Bucket: &s.bucket, Key: &key, Body: body, ContentLength: &body.Size,
 		ContentType: optional(o.ContentType), Metadata: o.Metadata, StorageClass: types.StorageClass(o.StorageClass),
-		ChecksumAlgorithm: o.Algorithm.sdk(),
+		Tagging: tagging(o.Tags), ServerSideEncryption: types.ServerSideEncryption(o.Encryption), SSEKMSKeyId: optional(o.KMSKeyID),
 	}
 	if o.IfNoneMatch {
 		in.IfNoneMatch = aws.String("*")
 	}
-	out, err := s.client.PutObject(ctx, in)
+	out, err := s.data.PutObject(ctx, in)
 	if err != nil {
 		return Object{}, failed("put object", key, err)
 	}
@@ -50,6 +57,7 @@ func (s *s3Store) Begin(ctx context.Context, key string, o ObjectOptions) (strin
 	out, err := s.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
 		Bucket: &s.bucket, Key: &key, ContentType: optional(o.ContentType), Metadata: o.Metadata,
 		StorageClass: types.StorageClass(o.StorageClass), ChecksumAlgorithm: o.Algorithm.sdk(), ChecksumType: o.Algorithm.sdkType(),
+		Tagging: tagging(o.Tags), ServerSideEncryption: types.ServerSideEncryption(o.Encryption), SSEKMSKeyId: optional(o.KMSKeyID),
 	})
 	if err != nil {
 		return "", failed("begin multipart upload of", key, err)
@@ -58,9 +66,8 @@ func (s *s3Store) Begin(ctx context.Context, key string, o ObjectOptions) (strin
 }
 
 func (s *s3Store) PutPart(ctx context.Context, key, uploadID string, number int32, body Body, a Algorithm) (Part, error) {
-	out, err := s.client.UploadPart(ctx, &s3.UploadPartInput{
+	out, err := s.data.UploadPart(ctx, &s3.UploadPartInput{
 		Bucket: &s.bucket, Key: &key, UploadId: &uploadID, PartNumber: &number, Body: body, ContentLength: &body.Size,
-		ChecksumAlgorithm: a.sdk(),
 	})
 	if err != nil {
 		return Part{}, failed(fmt.Sprintf("upload part %d of", number), key, err)
@@ -114,58 +121,6 @@ func (s *s3Store) Abort(ctx context.Context, key, uploadID string) error {
 	return failed("abort multipart upload of", key, err)
 }
 
-func (s *s3Store) Head(ctx context.Context, key string) (Object, error) {
-	out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled})
-	if err != nil {
-		return Object{}, failed("read object", key, err)
-	}
-	obj := Object{Key: key, Size: aws.ToInt64(out.ContentLength), Modified: aws.ToTime(out.LastModified), ETag: aws.ToString(out.ETag), VersionID: aws.ToString(out.VersionId)}
-	for _, a := range []Algorithm{CRC64NVME, CRC32C, CRC32, SHA256} {
-		c := reported(a, out.ChecksumType, sums{out.ChecksumCRC64NVME, out.ChecksumCRC32, out.ChecksumCRC32C, out.ChecksumSHA256})
-		if c.Value != "" {
-			obj.Checksum = c
-			break
-		}
-	}
-	return obj, nil
-}
-
-func (s *s3Store) Get(ctx context.Context, key, etag string, offset, length int64) (io.ReadCloser, error) {
-	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{
-		Bucket: &s.bucket, Key: &key, IfMatch: &etag, Range: aws.String(fmt.Sprintf("bytes=%d-%d", offset, offset+length-1)),
-	})
-	var resp *awshttp.ResponseError
-	if errors.As(err, &resp) && resp.HTTPStatusCode() == 412 {
-		return nil, &ChangedError{What: "object " + key, Err: err}
-	}
-	if err != nil {
-		return nil, failed("get object", key, err)
-	}
-	return out.Body, nil
-}
-
-func (s *s3Store) List(ctx context.Context, prefix string, yield func(Object) error) error {
-	pages := s3.NewListObjectsV2Paginator(s.client, &s3.ListObjectsV2Input{Bucket: &s.bucket, Prefix: &prefix})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return failed("list objects under", prefix, err)
-		}
-		for _, o := range page.Contents {
-			obj := Object{Key: aws.ToString(o.Key), Size: aws.ToInt64(o.Size), Modified: aws.ToTime(o.LastModified).UTC(), ETag: aws.ToString(o.ETag)}
-			if err := yield(obj); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (s *s3Store) Delete(ctx context.Context, key string) error {
-	_, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket, Key: &key})
-	return failed("delete object", key, err)
-}
-
 // sums are the checksum members of an answer: CRC64NVME, CRC32, CRC32C, SHA256.
 type sums [4]*string
 
@@ -191,6 +146,18 @@ func (a Algorithm) sdkType() types.ChecksumType {
 		return types.ChecksumTypeFullObject
 	}
 	return types.ChecksumTypeComposite
+}
+
+// tagging is the form of tags that S3's header takes; nil for none.
+func tagging(tags map[string]string) *string {
+	if len(tags) == 0 {
+		return nil
+	}
+	values := url.Values{}
+	for k, v := range tags {
+		values.Set(k, v)
+	}
+	return aws.String(values.Encode())
 }
 
 func optional(s string) *string {

@@ -6,13 +6,15 @@ package transfer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"time"
 
 	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/journal"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/retry"
 )
 
 // Limits of S3. https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
@@ -27,13 +29,17 @@ const (
 const (
 	DefaultConcurrency = 8
 	DefaultPartSize    = 16 << 20
-	bufferLimit        = 512 << 20 // memory for parts of streams, in all
+	DefaultStall       = 30 * time.Second
+	DefaultAttempts    = 8
+	streamMemory       = 48 << 20 // for parts of streams, in all, unless one part alone is larger
 )
 
-// Body is the content of one request. The store reads it from the start, and again from the start for each retry.
+// Body is the content of one request.
 type Body struct {
 	io.ReadSeeker
-	Size int64
+	Size      int64
+	Algorithm Algorithm     // of the checksum to send
+	Sum       func() []byte // the checksum of what has been read since the start
 }
 
 // Checksum is a checksum as S3 reports it. The zero Checksum means that none was reported.
@@ -51,6 +57,7 @@ type Object struct {
 	ETag      string // with its quotes
 	VersionID string // empty in a bucket without versions
 	Checksum  Checksum
+	Kept      int64 // bytes of an upload that an earlier run had sent
 }
 
 // ObjectOptions is what is stored beside the bytes, and on which condition.
@@ -58,6 +65,9 @@ type ObjectOptions struct {
 	ContentType  string
 	Metadata     map[string]string
 	StorageClass string
+	Tags         map[string]string
+	Encryption   string    // AES256 or aws:kms; empty: the bucket's default
+	KMSKeyID     string    // for aws:kms; empty: the account's key for S3
 	IfNoneMatch  bool      // only where no object has the key
 	Algorithm    Algorithm // of the checksums; None where the server refuses them
 }
@@ -70,17 +80,29 @@ type Part struct {
 	Checksum Checksum
 }
 
-// Store is S3 as this package needs it, for one bucket. Errors are the SDK's, wrapped with what was being done.
+// Pending is a multipart upload that is not complete.
+type Pending struct {
+	Key, UploadID string
+	Began         time.Time
+}
+
+// Store is S3 as this package needs it, for one bucket. Errors are the SDK's, wrapped with what was being done. Put,
+// PutPart and Get are one attempt each, which the Engine repeats; the others repeat their requests themselves.
 type Store interface {
 	Put(ctx context.Context, key string, body Body, o ObjectOptions) (Object, error)
-	Begin(ctx context.Context, key string, o ObjectOptions) (uploadID string, err error)
 	PutPart(ctx context.Context, key, uploadID string, number int32, body Body, a Algorithm) (Part, error)
+	// Get reads length bytes from offset, of the version that has the ETag.
+	Get(ctx context.Context, key, etag string, offset, length int64) (io.ReadCloser, error)
+
+	Begin(ctx context.Context, key string, o ObjectOptions) (uploadID string, err error)
+	// Parts calls yield for each part that S3 has of an upload.
+	Parts(ctx context.Context, key, uploadID string, a Algorithm, yield func(Part)) error
+	// Pending calls yield for each unfinished upload whose key begins with prefix.
+	Pending(ctx context.Context, prefix string, yield func(Pending)) error
 	// Complete gives the checksum of the whole object to S3, which refuses the upload if it finds another.
 	Complete(ctx context.Context, key, uploadID string, parts []Part, size int64, whole Checksum, o ObjectOptions) (Object, error)
 	Abort(ctx context.Context, key, uploadID string) error
 	Head(ctx context.Context, key string) (Object, error)
-	// Get reads length bytes from offset, of the version that has the ETag.
-	Get(ctx context.Context, key, etag string, offset, length int64) (io.ReadCloser, error)
 	// List calls yield for each object whose key begins with prefix, in the order of the keys, until yield fails.
 	List(ctx context.Context, prefix string, yield func(Object) error) error
 	Delete(ctx context.Context, key string) error
@@ -98,10 +120,17 @@ func (noMeter) Add(int64) {}
 
 // Options are the limits of an Engine.
 type Options struct {
-	Concurrency int       // requests at once; 0: DefaultConcurrency
-	PartSize    int64     // bytes; 0: from the size of the file
-	Algorithm   Algorithm // of the checksums
-	BytesPerSec int64     // 0: no limit
+	Concurrency int           // requests at once; 0: DefaultConcurrency
+	PartSize    int64         // bytes; 0: from the size of the file
+	Algorithm   Algorithm     // of the checksums
+	BytesPerSec int64         // 0: no limit
+	Stall       time.Duration // without a byte, after which an attempt is given up; 0: DefaultStall
+	Retry       retry.Policy  // of one request; the zero Policy: DefaultAttempts, with pauses up to 20 s
+	Renew       func()        // makes the next request use new credentials; may be nil
+	Journal     *journal.Store
+	Scope       string       // of the journal: endpoint and bucket. Without a Journal uploads cannot be resumed
+	Warn        func(string) // of what the user should know although all goes on; may be nil
+	Now         func() time.Time
 	Log         *slog.Logger
 }
 
@@ -109,29 +138,51 @@ type Options struct {
 type Engine struct {
 	store   Store
 	opts    Options
-	slots   *semaphore.Weighted // requests
-	memory  *semaphore.Weighted // bytes of buffered parts
-	limiter *rate.Limiter       // nil: no limit
+	gate    *gate
+	buffers *buffers      // of streams
+	limiter *rate.Limiter // nil: no limit
 }
 
 // New returns an engine. Options out of range are an error.
 func New(store Store, o Options) (*Engine, error) {
-	if o.Concurrency == 0 {
-		o.Concurrency = DefaultConcurrency
-	}
 	switch {
-	case o.Concurrency < 1 || o.Concurrency > 256:
+	case o.Concurrency < 0 || o.Concurrency > 256:
 		return nil, errors.New("concurrency is not within 1 to 256")
 	case o.PartSize != 0 && (o.PartSize < MinPartSize || o.PartSize > MaxPartSize):
 		return nil, errors.New("part size is not within 5 MiB to 5 GiB")
 	case o.BytesPerSec < 0:
 		return nil, errors.New("rate limit is negative")
+	case o.Stall < 0:
+		return nil, errors.New("stall time is negative")
 	}
-	e := &Engine{store: store, opts: o, slots: semaphore.NewWeighted(int64(o.Concurrency)), memory: semaphore.NewWeighted(bufferLimit)}
+	o = o.withDefaults()
+	e := &Engine{store: store, opts: o, gate: newGate(o.Concurrency), buffers: &buffers{room: semaphore.NewWeighted(streamMemory)}}
 	if o.BytesPerSec > 0 {
 		e.limiter = rate.NewLimiter(rate.Limit(o.BytesPerSec), int(min(max(o.BytesPerSec, 1024), 64<<10)))
 	}
 	return e, nil
+}
+
+func (o Options) withDefaults() Options {
+	if o.Concurrency == 0 {
+		o.Concurrency = DefaultConcurrency
+	}
+	if o.Stall == 0 {
+		o.Stall = DefaultStall
+	}
+	if o.Retry.Attempts == 0 {
+		o.Retry = retry.Policy{Attempts: DefaultAttempts, Base: 500 * time.Millisecond, Cap: 20 * time.Second, Sleep: retry.Sleep, Jitter: retry.FullJitter}
+	}
+	if o.Warn == nil {
+		o.Warn = func(string) {}
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
 }
 
 // Delete removes an object. One that does not exist is no error, as with S3.
@@ -141,43 +192,3 @@ func (e *Engine) Delete(ctx context.Context, key string) error { return e.store.
 func (e *Engine) List(ctx context.Context, prefix string, yield func(Object) error) error {
 	return e.store.List(ctx, prefix, yield)
 }
-
-// MismatchError says that the bytes that were sent or received are not the bytes that S3 has.
-type MismatchError struct{ Key, Ours, Theirs string }
-
-func (e *MismatchError) Error() string {
-	return fmt.Sprintf("object %s: checksum mismatch: %s here, %s at S3", e.Key, e.Ours, e.Theirs)
-}
-
-// ChangedError says that a file or object changed while it was being transferred.
-type ChangedError struct {
-	What string
-	Err  error // may be nil
-}
-
-func (e *ChangedError) Error() string { return e.What + " changed during the transfer" }
-
-func (e *ChangedError) Unwrap() error { return e.Err }
-
-// LocalError is a failure of this host's files: unreadable, no space left.
-type LocalError struct {
-	Doing string
-	Err   error
-}
-
-func (e *LocalError) Error() string { return e.Doing + ": " + e.Err.Error() }
-
-func (e *LocalError) Unwrap() error { return e.Err }
-
-// AbortError says that an upload failed, and that its parts could not be removed either.
-type AbortError struct {
-	Key, UploadID string
-	Err           error // why the upload failed
-	Abort         error // why the parts are still there
-}
-
-func (e *AbortError) Error() string {
-	return fmt.Sprintf("%v; upload %s of %s could not be aborted and its parts are still stored: %v", e.Err, e.UploadID, e.Key, e.Abort)
-}
-
-func (e *AbortError) Unwrap() error { return e.Err }

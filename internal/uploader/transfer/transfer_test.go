@@ -234,7 +234,7 @@ func TestPlan(t *testing.T) {
 	for n := range int32(MaxParts) {
 		total += streamPartSize(n+1, 0)
 	}
-	if total != 2000*(16+32+64+128+256)*mib {
+	if total != (1000*(8+16+32+64+128)+5000*256)*mib {
 		t.Errorf("a stream may be %d bytes long", total)
 	}
 }
