@@ -16,6 +16,7 @@ import (
 	awssts "github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/rolemap"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox/authz"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/vending"
@@ -134,7 +135,8 @@ func TestSession(t *testing.T) {
 		if *in.RoleSessionName != "web-01" || *in.DurationSeconds != 900 || (in.SourceIdentity != nil) != identity {
 			t.Errorf("session %s, %d s, source identity %v", *in.RoleSessionName, *in.DurationSeconds, in.SourceIdentity)
 		}
-		const policy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:PutObject","s3:AbortMultipartUpload","s3:ListMultipartUploadParts","s3:GetObject","s3:DeleteObject"],"Resource":"arn:aws:s3:::uploads-bucket/web/01/*"},{"Effect":"Allow","Action":["s3:ListBucket","s3:ListBucketMultipartUploads"],"Resource":"arn:aws:s3:::uploads-bucket","Condition":{"StringLike":{"s3:prefix":"web/01/*"}}}]}`
+		// What each level grants is access's to say; here it has to be the fullest, on this prefix of this bucket.
+		policy := access.Permissions{Partition: "aws", Bucket: bucket, Prefix: "web/01/", Permission: access.Full}.Document()
 		if *in.Policy != policy {
 			t.Errorf("session policy %s", *in.Policy)
 		}
@@ -189,6 +191,28 @@ func TestRows(t *testing.T) {
 			t.Errorf("%s: %d %s, reason %v, want 403 AccessDenied, %s", c.name, status, b.Code, audit["reason"], c.reason)
 		}
 	}
+}
+
+// TestRowOfAnother: a table that answers with another client's row is not believed.
+func TestRowOfAnother(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	row := w.onboard(t, "client-1", "web-01", "web/01/")
+	s, err := vending.New(w.settings(), vending.Dependencies{Rows: sameRow(row), STS: &spySTS{}, HTTP: vending.KeyClient(w.aws.Client().Transport), Now: time.Now, Log: discardLog()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for client, want := range map[string]int{"client-1": 200, "client-2": 403} {
+		if status, _, _ := ask(t, s, w.issuers["cognito"].token(t, client, nil)); status != want {
+			t.Errorf("%s: status %d, want %d", client, status, want)
+		}
+	}
+}
+
+type sameRow rolemap.Row
+
+func (r sameRow) Get(context.Context, string, string) (rolemap.Row, error) {
+	return rolemap.Row(r), nil
 }
 
 func TestRowCache(t *testing.T) {

@@ -310,6 +310,28 @@ func TestIssuerInTrouble(t *testing.T) {
 	}
 }
 
+// TestDiscoveryOfAnother: a discovery document that is about another issuer is not followed.
+func TestDiscoveryOfAnother(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cfg := w.settings()
+	honest := w.issuers["auth0"]
+	claimed := honest.server.URL + "/another/" // the document below it says what it says at the root
+	cfg.Issuers = []vending.Issuer{{Provider: vending.Auth0, URL: claimed, Audience: "https://uploads"}}
+	w.onboard(t, claimed+"#client-1", "web-01", "web/01/")
+	token := honest.token(t, "client-1", map[string]any{"iss": claimed})
+	if status, _, _ := ask(t, w.service(t, cfg), token); status != 503 {
+		t.Errorf("status %d", status)
+	}
+	if line := lastLine(t, w.logs.String()); !strings.Contains(fmt.Sprint(line["error"]), "is about the issuer") {
+		t.Errorf("audit line %v", line)
+	}
+	cfg.Issuers[0].JWKSURI = honest.server.URL + "/keys" // the operator may say where the keys are
+	if status, _, _ := ask(t, w.service(t, cfg), token); status != 200 {
+		t.Errorf("with jwks_uri: status %d", status)
+	}
+}
+
 func TestAuthorizationHeader(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

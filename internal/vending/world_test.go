@@ -91,6 +91,17 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
+// awaits reports whether the text comes within five seconds: a child's log travels beside its answers.
+func (l *lockedBuffer) awaits(text string) bool {
+	for range 500 {
+		if strings.Contains(l.String(), text) {
+			return true
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return false
+}
+
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{calls: &callCount{by: map[string]int{}}, logs: &lockedBuffer{}}
