@@ -49,10 +49,10 @@ func (w *world) decide(r *http.Request) error {
 	}
 	bucket, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	arn := "arn:aws:s3:::" + bucket
-	switch {
-	case r.Method == http.MethodPut:
+	switch r.Method {
+	case http.MethodPut:
 		return w.engine.Authorize(r, caller, "s3:PutObject", arn+"/"+key, nil, "")
-	case r.Method == http.MethodDelete:
+	case http.MethodDelete:
 		return w.engine.Authorize(r, caller, "s3:DeleteObject", arn+"/"+key, nil, "")
 	default:
 		return w.engine.Authorize(r, caller, "s3:ListBucket", arn, map[string][]string{"s3:prefix": r.URL.Query()["prefix"]}, "")

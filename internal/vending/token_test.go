@@ -146,7 +146,7 @@ func TestForgeries(t *testing.T) {
 		}
 		return text
 	}
-	tampered := strings.Replace(string(decode64(t, parts[1])), "client-1", "client-2", -1)
+	tampered := strings.ReplaceAll(string(decode64(t, parts[1])), "client-1", "client-2")
 	for name, token := range map[string]string{
 		"alg none":                   b64([]byte(`{"alg":"none","kid":"`+i.kid+`"}`)) + "." + parts[1] + ".",
 		"alg None with a signature":  b64([]byte(`{"alg":"None","kid":"`+i.kid+`"}`)) + "." + parts[1] + "." + parts[2],

@@ -79,7 +79,7 @@ func (s sizeOf) value(i item) (value, bool) {
 	if !ok {
 		return value{}, false
 	}
-	n := 0
+	var n int
 	switch v.kind {
 	case typeString:
 		n = len([]rune(v.text))

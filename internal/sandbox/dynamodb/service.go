@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -39,7 +38,6 @@ type Service struct {
 	cfg    Config
 	api    *awsjson.API
 	tables *store.Table[*table]
-	mu     sync.Mutex   // held where tables are made and dropped
 	batch  atomic.Int64 // keys of a batch that are answered; 0: all
 }
 

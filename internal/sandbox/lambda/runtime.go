@@ -114,7 +114,7 @@ func (f *Function) startInstance(ctx context.Context) (*instance, error) {
 // spawn starts the child. It lives on when the context of Start ends: Close stops it.
 func (i *instance) spawn() error {
 	cfg := i.f.cfg
-	cmd := exec.Command(cfg.Binary) //nolint:gosec // the sandbox runs what it is told to
+	cmd := exec.CommandContext(context.Background(), cfg.Binary) //nolint:gosec // the sandbox runs what it is told to
 	cmd.Stdout, cmd.Stderr = cfg.Logs, cfg.Logs
 	env := map[string]string{
 		"AWS_LAMBDA_RUNTIME_API": i.api, "AWS_LAMBDA_FUNCTION_NAME": cfg.Name, "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",

@@ -135,12 +135,12 @@ var (
 	tokenForm = regexp.MustCompile(`^.{32,64}$`)
 )
 
-func invalidParameter(format string, args ...any) error {
-	return awsjson.Refusal("InvalidParameterException", format, args...)
+func invalidParameter(message string) error {
+	return awsjson.Refusal("InvalidParameterException", "%s", message)
 }
 
-func invalidRequest(format string, args ...any) error {
-	return awsjson.Refusal("InvalidRequestException", format, args...)
+func invalidRequest(message string) error {
+	return awsjson.Refusal("InvalidRequestException", "%s", message)
 }
 
 func notFound() error {

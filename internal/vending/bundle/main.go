@@ -8,6 +8,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/flate"
+	"context"
 	"crypto/sha256"
 	"flag"
 	"fmt"
@@ -32,14 +33,15 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
-	if err := bundle(*arch, *version, *out); err != nil {
+	if err := bundle(context.Background(), *arch, *version, *out, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
 	}
 }
 
-func bundle(arch, version, out string) error {
-	binary, err := build(arch, version)
+// bundle writes the zip, and its digest to stdout.
+func bundle(ctx context.Context, arch, version, out string, stdout io.Writer) error {
+	binary, err := build(ctx, arch, version)
 	if err != nil {
 		return err
 	}
@@ -53,11 +55,11 @@ func bundle(arch, version, out string) error {
 	if err := os.WriteFile(out, packed, 0o644); err != nil { //nolint:gosec // a build's output
 		return err
 	}
-	_, err = fmt.Printf("%x  %s\n", sha256.Sum256(packed), out)
+	_, err = fmt.Fprintf(stdout, "%x  %s\n", sha256.Sum256(packed), out)
 	return err
 }
 
-func build(arch, version string) (binary []byte, err error) {
+func build(ctx context.Context, arch, version string) (binary []byte, err error) {
 	dir, err := os.MkdirTemp("", "oidcs3-vending-")
 	if err != nil {
 		return nil, err
@@ -66,7 +68,7 @@ func build(arch, version string) (binary []byte, err error) {
 	file := filepath.Join(dir, "bootstrap")
 	// -trimpath, -buildvcs=false and an empty build id take the machine out of the binary; lambda.norpc leaves out the
 	// old runtime go1.x.
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", //nolint:gosec // flags of our own
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", //nolint:gosec // flags of our own
 		"-ldflags", "-s -w -buildid= -X main.version="+version, "-o", file, command)
 	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+arch, "CGO_ENABLED=0", "GOARM64=v8.0", "GOAMD64=v1", "GOFLAGS=")
 	cmd.Stderr = os.Stderr

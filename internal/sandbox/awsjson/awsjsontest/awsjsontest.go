@@ -85,7 +85,7 @@ func Moto(t testing.TB) aws.Config {
 	if err != nil {
 		t.Skip("moto_server is not installed")
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func Moto(t testing.TB) aws.Config {
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(program, "-H", "127.0.0.1", "-p", port) //nolint:gosec // a program of the machine's own
+	cmd := exec.CommandContext(context.Background(), program, "-H", "127.0.0.1", "-p", port) //nolint:gosec // a program of the machine's own
 	cmd.Env = os.Environ()
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
@@ -112,7 +112,7 @@ func Moto(t testing.TB) aws.Config {
 		}
 	}()
 	for range 300 {
-		conn, err := net.DialTimeout("tcp", address, time.Second)
+		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(t.Context(), "tcp", address)
 		if err == nil {
 			_ = conn.Close()
 			return aws.Config{Region: Region, BaseEndpoint: aws.String("http://" + address), RetryMaxAttempts: 1,
