@@ -1,4 +1,4 @@
-// Command oidcs3-sandbox runs Auth0, IAM, STS and S3 in one process on loopback, over TLS, for the demo, for tests, and
+// Command oidcs3-sandbox runs Auth0, Entra ID, Cognito, IAM, STS, DynamoDB and S3 in one process on loopback, over TLS, for the demo, for tests, and
 // for whoever wants to try oidcs3 without an account.
 package main
 
@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -37,6 +38,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	dir := flags.String("dir", "", "directory for env, endpoints.json and ca.pem (made where it is missing)")
 	listen := flags.String("listen", "127.0.0.1", "address to listen on")
 	names := flags.String("tls-san", "", "further names and addresses for the certificate, with commas between them")
+	vending := flags.String("vending-binary", "", "oidcs3-vending to run as the credential vending service (default: the one beside this program)")
 	showVersion := flags.Bool("version", false, "print the version and end")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -52,7 +54,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		_, _ = fmt.Fprintln(stderr, "error: usage: oidcs3-sandbox --dir DIR [--listen ADDRESS] [--tls-san HOST,…]")
 		return exitUsage
 	}
-	options := sandbox.Options{Dir: *dir, Listen: *listen, Log: stderr}
+	options := sandbox.Options{Dir: *dir, Listen: *listen, Log: stderr, VendingBinary: *vending}
+	if options.VendingBinary == "" {
+		options.VendingBinary = beside("oidcs3-vending")
+	}
+	if options.VendingBinary == "" {
+		_, _ = fmt.Fprintln(stderr, "warning: there is no oidcs3-vending beside this program: no credential vending")
+	}
 	if *names != "" {
 		options.TLSSANs = strings.Split(*names, ",")
 	}
@@ -61,6 +69,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitFailed
 	}
 	return 0
+}
+
+// beside finds a program in the directory of this one; empty where there is none.
+func beside(name string) string {
+	self, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	path := filepath.Join(filepath.Dir(self), name)
+	if info, err := os.Stat(path); err != nil || info.IsDir() {
+		return ""
+	}
+	return path
 }
 
 // serve runs the sandbox until the context ends.

@@ -20,7 +20,7 @@ func onboard(ctx context.Context, tf *terraform) error {
 	if !strings.Contains(out, "3 added, 0 changed, 0 destroyed") {
 		return fmt.Errorf("terraform apply did not add three servers:\n%s", out)
 	}
-	checked("each server has its Auth0 client and its IAM role, made together")
+	checked("each server has its client, at Auth0, Entra ID or Cognito, and its IAM role, made together")
 	return nil
 }
 
@@ -28,7 +28,7 @@ func onboard(ctx context.Context, tf *terraform) error {
 func transfer(ctx context.Context, _ *terraform, hosts *hosts, servers map[string]server) error {
 	for _, name := range slices.Sorted(maps.Keys(servers)) {
 		s := servers[name]
-		headline("Server %s (%s): upload 64 MiB to %s", name, s.Permissions, s.prefix())
+		headline("Server %s (%s, %s): upload 64 MiB to %s", name, s.Configuration["identity_provider"], s.Permissions, s.prefix())
 		sum, err := hosts.prepare(name, s, fileSize)
 		if err != nil {
 			return err
@@ -101,7 +101,7 @@ func move(ctx context.Context, tf *terraform, hosts *hosts, servers map[string]s
 		return err
 	}
 	moved := after[name]
-	if moved.Configuration["auth0_client_id"] != before.Configuration["auth0_client_id"] || moved.Secret != before.Secret {
+	if moved.clientID() != before.clientID() || moved.Secret != before.Secret {
 		return fmt.Errorf("server %s has another client or secret than before", name)
 	}
 	checked("changed in place: the server keeps its client and its secret")
@@ -145,13 +145,11 @@ func leave(ctx context.Context, tf *terraform, clouds *sandbox, servers map[stri
 	if err != nil {
 		return err
 	}
-	for name, s := range servers {
-		for _, trace := range []string{"oidc-s3-dev-" + name, s.Configuration["auth0_client_id"]} {
-			if strings.Contains(state, trace) {
-				return fmt.Errorf("%s is still there after the destroy", trace)
-			}
+	for name := range servers {
+		if left := traces(state, "", "oidc-s3-dev-"+name, name); len(left) > 0 {
+			return fmt.Errorf("of server %s is left after the destroy: %v", name, left)
 		}
 	}
-	checked("no client, role, policy or grant is left")
+	checked("no client, role, policy, grant or mapping row is left")
 	return nil
 }

@@ -40,7 +40,7 @@ func run(ctx context.Context, bin, config string) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 
-	headline("Start the clouds: Auth0, IAM, STS and S3 in one process, over TLS")
+	headline("Start the clouds: Auth0, Entra ID, Cognito, IAM, STS, DynamoDB and S3 in one process, over TLS")
 	clouds, err := startSandbox(ctx, bin, filepath.Join(dir, "sandbox"))
 	if err != nil {
 		return err

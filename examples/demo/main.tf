@@ -1,4 +1,5 @@
-# One server per permission level, against any clouds that the environment names: the sandbox, or your own.
+# One server per identity provider, each with another permission level, against any clouds that the environment names: the
+# sandbox, or your own.
 
 terraform {
   required_providers {
@@ -20,10 +21,9 @@ resource "oidcs3_server_access" "this" {
   s3_path_prefix = each.value.s3_path_prefix
   s3_permissions = each.value.s3_permissions
 
-  auth0 = {
-    audience          = var.auth0_audience
-    oidc_provider_arn = var.auth0_oidc_provider_arn
-  }
+  auth0   = each.value.identity_provider == "auth0" ? var.auth0 : null
+  entra   = each.value.identity_provider == "entra" ? var.entra : null
+  cognito = each.value.identity_provider == "cognito" ? var.cognito : null
 
   tags = {
     Purpose = "demo"

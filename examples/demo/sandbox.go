@@ -5,13 +5,14 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -29,7 +30,13 @@ func startSandbox(ctx context.Context, bin, dir string) (*sandbox, error) {
 		return nil, err
 	}
 	s := &sandbox{dir: dir, process: exec.CommandContext(context.WithoutCancel(ctx), filepath.Join(bin, "oidcs3-sandbox"), "--dir", dir)}
-	s.process.Stderr = os.Stderr
+	// What the services log, the vending service's audit lines above all, would drown what the demo says.
+	log, err := os.OpenFile(filepath.Join(dir, "log"), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = log.Close() }() // the process has its own
+	s.process.Stderr = log
 	stdout, err := s.process.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -39,7 +46,8 @@ func startSandbox(ctx context.Context, bin, dir string) (*sandbox, error) {
 	}
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil || strings.TrimSpace(line) != "ready" {
-		return nil, errors.Join(fmt.Errorf("the sandbox did not get ready: it said %q", line), s.stop())
+		said, _ := os.ReadFile(log.Name())
+		return nil, errors.Join(fmt.Errorf("the sandbox did not get ready: it said %q, %s", line, said), s.stop())
 	}
 	if s.env, err = sourced(ctx, filepath.Join(dir, "env")); err != nil {
 		return nil, errors.Join(err, s.stop())
@@ -65,29 +73,55 @@ func sourced(ctx context.Context, file string) (map[string]string, error) {
 	return env, nil
 }
 
-// state is what the clouds hold, as text.
-func (s *sandbox) state(ctx context.Context) (string, error) {
+// state is what the clouds hold.
+func (s *sandbox) state(ctx context.Context) (any, error) {
 	ca, err := os.ReadFile(filepath.Join(s.dir, "ca.pem"))
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(ca)
 	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.env["OIDCS3_SANDBOX_ADMIN"]+"/state", nil)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return "", fmt.Errorf("ask the sandbox for its state: %w", err)
+		return nil, fmt.Errorf("ask the sandbox for its state: %w", err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("ask the sandbox for its state: %s", resp.Status)
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("ask the sandbox for its state: %s", resp.Status)
 	}
-	return string(body), err
+	var state any
+	if err := json.NewDecoder(resp.Body).Decode(&state); err != nil {
+		return nil, fmt.Errorf("read the sandbox's state: %w", err)
+	}
+	return state, nil
+}
+
+// traces lists the places at which a state names one of the values. What a cloud keeps among its deleted items is gone.
+func traces(state any, path string, values ...string) []string {
+	var found []string
+	switch state := state.(type) {
+	case map[string]any:
+		if state["deleted_at"] != nil {
+			return nil
+		}
+		for key, value := range state {
+			found = append(found, traces(value, path+"/"+key, values...)...)
+		}
+	case []any:
+		for i, value := range state {
+			found = append(found, traces(value, fmt.Sprintf("%s/%d", path, i), values...)...)
+		}
+	case string:
+		if slices.Contains(values, state) {
+			found = append(found, path)
+		}
+	}
+	return found
 }
 
 func (s *sandbox) stop() error {

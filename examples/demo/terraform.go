@@ -26,6 +26,10 @@ type server struct {
 
 func (s server) prefix() string { return s.Configuration["s3_path_prefix"] }
 
+func (s server) clientID() string {
+	return s.Configuration[s.Configuration["identity_provider"]+"_client_id"]
+}
+
 func newTerraform(bin, config, dir string, clouds *sandbox) (*terraform, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -52,14 +56,40 @@ func newTerraform(bin, config, dir string, clouds *sandbox) (*terraform, error) 
 	if _, err := exec.LookPath(program); err != nil {
 		program = "tofu"
 	}
-	return &terraform{program: program, dir: dir, env: environment(clouds.env, map[string]string{
-		"TF_CLI_CONFIG_FILE":             rc,
-		"TF_IN_AUTOMATION":               "1",
-		"CHECKPOINT_DISABLE":             "1",
-		"TF_VAR_bucket_name":             clouds.env["OIDCS3_SANDBOX_BUCKET"],
-		"TF_VAR_auth0_audience":          clouds.env["OIDCS3_SANDBOX_AUTH0_AUDIENCE"],
-		"TF_VAR_auth0_oidc_provider_arn": clouds.env["OIDCS3_SANDBOX_AUTH0_OIDC_PROVIDER_ARN"],
+	return &terraform{program: program, dir: dir, env: environment(clouds.env, foundation(clouds.env), map[string]string{
+		"TF_CLI_CONFIG_FILE": rc,
+		"TF_IN_AUTOMATION":   "1",
+		"CHECKPOINT_DISABLE": "1",
 	})}, nil
+}
+
+// foundation is what the foundation layer would hand over, as variables of the configuration.
+func foundation(env map[string]string) map[string]string {
+	federated := func(idp string) string {
+		return object(map[string]any{
+			"audience": env["OIDCS3_SANDBOX_"+idp+"_AUDIENCE"], "oidc_provider_arn": env["OIDCS3_SANDBOX_"+idp+"_OIDC_PROVIDER_ARN"],
+		})
+	}
+	return map[string]string{
+		"TF_VAR_bucket_name": env["OIDCS3_SANDBOX_BUCKET"],
+		"TF_VAR_auth0":       federated("AUTH0"),
+		"TF_VAR_entra":       federated("ENTRA"),
+		"TF_VAR_cognito": object(map[string]any{
+			"user_pool_id": env["OIDCS3_SANDBOX_COGNITO_USER_POOL_ID"], "domain": env["OIDCS3_SANDBOX_COGNITO_DOMAIN"],
+			"allowed_scopes":   strings.Fields(env["OIDCS3_SANDBOX_COGNITO_SCOPES"]),
+			"vending_role_arn": env["OIDCS3_SANDBOX_VENDING_ROLE_ARN"], "vending_url": env["OIDCS3_SANDBOX_VENDING_URL"],
+			"client_roles_table_name": env["OIDCS3_SANDBOX_CLIENT_ROLES_TABLE"],
+		}),
+	}
+}
+
+// object is a value in JSON, which is HCL too.
+func object(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil { // strings always marshal
+		panic(err)
+	}
+	return string(text)
 }
 
 // run runs terraform and shows how it ends. The whole output is returned, and part of an error.
@@ -105,20 +135,14 @@ func (t *terraform) servers(ctx context.Context) (map[string]server, error) {
 
 // with is the -var of the servers, with one of them moved to another prefix.
 func (t *terraform) with(servers map[string]server, moved, prefix string) string {
-	type entry struct {
-		Prefix      string `json:"s3_path_prefix"`
-		Permissions string `json:"s3_permissions"`
-	}
-	entries := map[string]entry{}
+	entries := map[string]map[string]string{}
 	for name, s := range servers {
-		entries[name] = entry{Prefix: s.prefix(), Permissions: s.Permissions}
+		entries[name] = map[string]string{
+			"s3_path_prefix": s.prefix(), "s3_permissions": s.Permissions, "identity_provider": s.Configuration["identity_provider"],
+		}
 		if name == moved {
-			entries[name] = entry{Prefix: prefix, Permissions: s.Permissions}
+			entries[name]["s3_path_prefix"] = prefix
 		}
 	}
-	text, err := json.Marshal(entries)
-	if err != nil { // strings always marshal
-		panic(err)
-	}
-	return "servers=" + string(text)
+	return "servers=" + object(entries)
 }

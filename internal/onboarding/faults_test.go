@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/iam"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/rolemap"
 )
 
 // scenario is one operation on a world that is ready for it.
@@ -28,6 +30,9 @@ func scenarios() []scenario {
 	plain := serverNamed("web-01")
 	azp := plain
 	azp.Mode = access.AZP
+	vended := plain
+	vended.Mode = access.Vending
+	vended.Identity.Vending = Vending{RoleARN: "arn:aws:iam::123456789012:role/vending", URL: "https://vending.example", Table: "roles"}
 	changed := plain
 	changed.Permission, changed.Prefix, changed.MaxSessionDuration = access.Write, "other/", 2*time.Hour
 	changed.Tags = map[string]string{"Owner": "b"}
@@ -36,13 +41,17 @@ func scenarios() []scenario {
 	create := func(want Resolved) func(context.Context, *world) error {
 		return func(ctx context.Context, w *world) error {
 			outcome, err := w.controller().Create(ctx, want)
-			w.remembered = Reference{ClientID: outcome.Client.ID, OnboardingID: outcome.OnboardingID, RoleARN: outcome.RoleARN}
+			w.remembered = Reference{ClientID: outcome.Client.ID, OnboardingID: outcome.OnboardingID, RoleARN: outcome.RoleARN, Table: want.Identity.Vending.Table}
 			return err
 		}
 	}
 	update := func(want Resolved) func(context.Context, *world) error {
 		return func(ctx context.Context, w *world) error {
-			_, err := w.controller().Update(ctx, want, w.reference(), "secret-of-client-1")
+			outcome, err := w.controller().Update(ctx, want, w.reference(), "secret-of-client-1")
+			failure, failed := errors.AsType[*Failure](err)
+			if outcome.Client.Exists() && (err == nil || (failed && len(failure.Remains) > 0)) {
+				w.remembered.ClientID = outcome.Client.ID // as the state is written
+			}
 			return err
 		}
 	}
@@ -56,6 +65,21 @@ func scenarios() []scenario {
 	return []scenario{
 		{name: "create", kind: "create", want: plain, prepare: func(*world) {}, run: create(plain)},
 		{name: "create in azp mode", kind: "create", want: azp, prepare: func(*world) {}, run: create(azp)},
+		{name: "create with vending", kind: "create", want: vended, prepare: func(*world) {}, run: create(vended)},
+		{name: "update to vending", kind: "update", want: vended, prepare: onboarded(plain), run: update(vended)},
+		{name: "update with vending after the client was deleted", kind: "update", want: vended, run: update(vended), prepare: func(w *world) {
+			onboarded(vended)(w)
+			clear(w.clients)
+		}},
+		{name: "update with vending after role and client were deleted", kind: "update", want: vended, run: update(vended), prepare: func(w *world) {
+			onboarded(vended)(w)
+			clear(w.clients)
+			clear(w.roles)
+		}},
+		{name: "delete with vending", kind: "delete", want: vended, prepare: onboarded(vended), run: func(ctx context.Context, w *world) error {
+			return w.controller().Delete(ctx, vended, w.reference())
+		}},
+		{name: "update from vending", kind: "update", want: plain, prepare: onboarded(vended), run: update(plain)},
 		{name: "update everything", kind: "update", want: changed, prepare: onboarded(plain), run: update(changed)},
 		{name: "update to azp mode", kind: "update", want: azp, prepare: onboarded(plain), run: update(azp)},
 		{name: "update from azp mode", kind: "update", want: plain, prepare: onboarded(azp), run: update(plain)},
@@ -147,11 +171,11 @@ func (s scenario) world() *world {
 func (w *world) remember(want Resolved) {
 	if role, ok := w.roles[want.Name()]; ok {
 		j := parseJournal(role.Tags)
-		w.remembered = Reference{ClientID: j.ClientID, OnboardingID: j.OnboardingID, RoleARN: role.ARN}
+		w.remembered = Reference{ClientID: j.ClientID, OnboardingID: j.OnboardingID, RoleARN: role.ARN, Table: w.remembered.Table}
 		return
 	}
 	for id, r := range w.clients {
-		w.remembered = Reference{ClientID: id, OnboardingID: r.client.OnboardingID}
+		w.remembered = Reference{ClientID: id, OnboardingID: r.client.OnboardingID, Table: w.remembered.Table}
 	}
 }
 
@@ -256,7 +280,9 @@ func (w *world) snapshot() map[string]any {
 	}
 	listed := maps.Clone(w.listed)
 	maps.DeleteFunc(listed, func(id string, _ bool) bool { return w.clients[id] == nil }) // of use to nobody
-	return map[string]any{"roles": roles, "clients": clients, "listed": listed}
+	rows := maps.Clone(w.rows)
+	maps.DeleteFunc(rows, func(id string, _ rolemap.Row) bool { return w.clients[id[strings.LastIndex(id, "#")+1:]] == nil })
+	return map[string]any{"roles": roles, "clients": clients, "listed": listed, "rows": rows}
 }
 
 type deadError struct{ call string }

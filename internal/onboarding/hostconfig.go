@@ -3,6 +3,7 @@ package onboarding
 import (
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
@@ -37,7 +38,7 @@ func (r Resolved) HostConfiguration(kind idp.Kind, client idp.Client, roleARN st
 	case idp.Cognito:
 		values["cognito_domain"] = r.Identity.Domain
 		values["cognito_client_id"] = client.ID
-		values["cognito_scopes"] = strings.Join(r.Identity.Scopes, " ")
+		values["cognito_scopes"] = strings.Join(slices.Sorted(slices.Values(r.Identity.Scopes)), " ")
 	}
 	if r.Mode == access.Vending {
 		values["credential_vending_url"] = r.Identity.Vending.URL

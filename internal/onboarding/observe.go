@@ -1,6 +1,7 @@
 package onboarding
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -26,13 +27,16 @@ type Observed struct {
 }
 
 // Gone reports whether nothing is left.
-func (o Observed) Gone() bool { return o.Role == nil && !o.Client.Exists() }
+func (o Observed) Gone() bool {
+	return o.Role == nil && !o.Client.Exists() && o.Row == (rolemap.Row{})
+}
 
 // Reference says which onboarding is meant, from what was remembered of it.
 type Reference struct {
 	ClientID     string // empty: not known
 	OnboardingID string // empty: not known
 	RoleARN      string // empty: not known
+	Table        string // mapping table in which there may be a row; empty: as is wanted now
 }
 
 // Observe reads a server's access and compares it with what is wanted. What is missing is reported as drift; it fails
@@ -40,6 +44,9 @@ type Reference struct {
 func (c *Controller) Observe(ctx context.Context, want Resolved, ref Reference) (Observed, error) {
 	o := Observed{Resolved: want}
 	role, err := c.roles.Look(ctx, want.Name())
+	if apierror.Is(err, apierror.NotFound) && ref.RoleARN != "" {
+		role, err = insist(ctx, c, func() (iam.Role, error) { return c.roles.Read(ctx, want.Name()) })
+	}
 	switch {
 	case err == nil:
 		o.Role, o.Journal = &role, parseJournal(role.Tags)
@@ -57,11 +64,23 @@ func (c *Controller) Observe(ctx context.Context, want Resolved, ref Reference) 
 			return o, err
 		}
 	}
-	w := &work{c: c, want: want, id: ref.OnboardingID, client: o.Client}
+	if id := cmp.Or(ref.ClientID, o.Journal.ClientID); id != "" && !o.Client.Exists() {
+		if o.Client, err = c.insistOnClient(ctx, want.Desired, id); err != nil {
+			return o, err
+		}
+	}
+	if ref.OnboardingID != "" && !o.Client.Exists() && (o.Role == nil || ref.ClientID == "") {
+		// One that was made and never got to be known by its id: before all is called gone, it is looked for.
+		if o.Client, err = c.find(ctx, want.Desired, "", ref.OnboardingID); err != nil {
+			return o, err
+		}
+	}
+	w := c.begin(want, ref)
+	w.id, w.client = ref.OnboardingID, o.Client
 	if o.Role != nil {
 		w.role = *o.Role
 	}
-	if err := c.observeAround(ctx, w); err != nil {
+	if err := c.observeAround(ctx, w, ref.ClientID); err != nil {
 		return o, err
 	}
 	o.Row, o.Listed = w.row, w.listed
@@ -95,17 +114,22 @@ func (c *Controller) find(ctx context.Context, d Desired, id, onboardingID strin
 	return client, nil
 }
 
-// observeAround reads what belongs to role and client besides themselves.
-func (c *Controller) observeAround(ctx context.Context, w *work) error {
-	if w.want.Mode == access.Vending && w.client.Exists() {
-		row, err := c.mappings.Look(ctx, w.want.Identity.Vending.Table, c.rowKey(w.want.Issuer, w.client.ID))
-		if err != nil && !apierror.Is(err, apierror.NotFound) {
-			return fmt.Errorf("read the mapping row of client %s: %w", w.client.ID, err)
-		}
-		w.row = row
-	}
+// observeAround reads what belongs to role and client besides themselves. remembered is the id of the client as the
+// state knows it; what still stands for a client that is gone is found by that id or by the journal's.
+func (c *Controller) observeAround(ctx context.Context, w *work, remembered string) error {
 	was := parseJournal(w.role.Tags)
-	if w.want.Mode != access.AZP && was.Mode != access.AZP {
+	for _, id := range []string{remembered, was.ClientID} {
+		if id != "" && id != w.client.ID {
+			w.gone = id
+		}
+	}
+	if w.want.Mode == access.Vending || was.Mode == access.Vending {
+		if err := c.observeRow(ctx, w); err != nil {
+			return err
+		}
+	}
+	untouched := w.want.Mode != access.AZP && was.Mode != access.AZP && w.role.Name != "" // a role that is gone took its journal along
+	if untouched || w.want.Identity.ProviderARN == "" {
 		return nil // the OIDC provider's list was never touched
 	}
 	provider, err := c.roles.OIDCProvider(ctx, w.want.Identity.ProviderARN)
@@ -113,8 +137,26 @@ func (c *Controller) observeAround(ctx context.Context, w *work) error {
 		return fmt.Errorf("read the OIDC provider %s: %w", w.want.Identity.ProviderARN, err)
 	}
 	w.listed = w.client.Exists() && slices.Contains(provider.ClientIDs, w.client.ID)
-	if was.ClientID != "" && was.ClientID != w.client.ID && slices.Contains(provider.ClientIDs, was.ClientID) {
-		w.unlisted = was.ClientID
+	if w.gone != "" && slices.Contains(provider.ClientIDs, w.gone) {
+		w.unlisted = w.gone
+	}
+	return nil
+}
+
+// observeRow reads the mapping row of the client, or of the one that is gone.
+func (c *Controller) observeRow(ctx context.Context, w *work) error {
+	for _, id := range []string{w.gone, w.client.ID} {
+		if id == "" || w.table == "" {
+			continue
+		}
+		row, err := c.mappings.Look(ctx, w.table, c.rowKey(w.want.Issuer, id))
+		if apierror.Is(err, apierror.NotFound) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("read the mapping row of client %s: %w", id, err)
+		}
+		w.row = row
 	}
 	return nil
 }

@@ -35,8 +35,8 @@ func (c *Controller) Update(ctx context.Context, want Resolved, ref Reference, s
 	if err := c.readAll(ctx, w, ref); err != nil {
 		return Outcome{}, err
 	}
-	if w.client.Secret == "" {
-		w.client.Secret = secret
+	if w.client.Secret == "" && w.client.ID == ref.ClientID {
+		w.client.Secret = secret // of no other client than the state's: an update that was cut off may have made one
 	}
 	err := w.converge(ctx, "update")
 	return w.outcome(), err
@@ -57,7 +57,10 @@ func (w *work) converge(ctx context.Context, verb string) error {
 
 // begin prepares the work on one server.
 func (c *Controller) begin(want Resolved, ref Reference) *work {
-	w := &work{c: c, want: want, id: ref.OnboardingID, known: ref.OnboardingID != ""}
+	w := &work{c: c, want: want, id: ref.OnboardingID, known: ref.OnboardingID != "", table: want.Identity.Vending.Table}
+	if w.table == "" {
+		w.table = ref.Table
+	}
 	if w.id == "" {
 		w.id = c.newID()
 	}
@@ -85,7 +88,7 @@ func (c *Controller) readAll(ctx context.Context, w *work, ref Reference) error 
 	if err := c.readClient(ctx, w, ref.ClientID, journal.ClientID); err != nil {
 		return err
 	}
-	return c.observeAround(ctx, w)
+	return c.observeAround(ctx, w, ref.ClientID)
 }
 
 // readClient finds the client by what the state or the journal remember of it, or else by its onboarding: an update that

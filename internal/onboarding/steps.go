@@ -25,8 +25,10 @@ type work struct {
 	role   iam.Role   // zero: does not exist
 	client idp.Client // zero: does not exist
 	row    rolemap.Row
-	listed bool // the OIDC provider has the client id in its list
-	// unlisted is the id of a client that is no more and still stands in that list; empty: none.
+	table  string // mapping table; empty: none
+	listed bool   // the OIDC provider has the client id in its list
+	gone   string // id of a client that is no more; empty: none is known
+	// unlisted is that id while it still stands in the OIDC provider's list.
 	unlisted string
 
 	adopted bool // an unfinished onboarding was found and is gone on with
@@ -35,7 +37,7 @@ type work struct {
 // steps lists everything that may have to be done, in the order that keeps the promises: the lock first, the trust
 // policy only when all else stands, then what must not be taken away before.
 func (w *work) steps() []step {
-	steps := []step{w.createRole(), w.unlistGone()}
+	steps := []step{w.createRole(), w.unlistGone(), w.unmapGone()}
 	for i, part := range w.c.clients.Parts() {
 		steps = append(steps, w.applyPart(part, i == 0))
 		if i == 0 {
@@ -45,7 +47,7 @@ func (w *work) steps() []step {
 	steps = append(steps, w.mapClient())
 	steps = append(steps, w.roleSettings()...)
 	steps = append(steps, w.policies()...)
-	return append(steps, w.listAudience(), w.commit(), w.unlistAudience(), w.markReady())
+	return append(steps, w.listAudience(), w.commit(), w.unlistAudience(), w.unmapClient(), w.markReady())
 }
 
 func (w *work) name() string { return w.want.Name() }
@@ -141,7 +143,7 @@ func (w *work) adopt(ctx context.Context, taken error) error {
 	if err != nil {
 		return err
 	}
-	return w.c.observeAround(ctx, w)
+	return w.c.observeAround(ctx, w, j.ClientID)
 }
 
 // applyPart makes or mends one part of the client.
@@ -194,9 +196,25 @@ func (w *work) applyPart(part idp.Part, first bool) step {
 	}
 }
 
-// secretLost reports whether nobody can know the secret any more: the process that got it died before anybody was let in.
+// secretLost reports whether nobody can know the secret any more: the answer that showed it never came, or the process
+// that got it died, before the client was let in. An imported client whose secret is not known is in use all the same.
 func (w *work) secretLost() bool {
-	return w.adopted && w.want.Method == idp.ClientSecret && w.client.Exists() && w.client.Secret == ""
+	if w.want.Method != idp.ClientSecret || !w.client.Exists() || w.client.Secret != "" {
+		return false
+	}
+	return w.adopted || !w.letsIn(w.client)
+}
+
+// letsIn reports whether the role may let the client in, or let it in before somebody changed what oidcs3 wrote.
+func (w *work) letsIn(client idp.Client) bool {
+	if access.IsDenyAll(w.role.TrustPolicy) {
+		return false
+	}
+	trust, err := access.ParseTrust(w.role.TrustPolicy)
+	if err != nil || trust.Mode == access.Vending {
+		return true
+	}
+	return trust.Subject == client.Subject
 }
 
 // recordClient writes the client's id into the journal, where a crash or a lost response can be resumed from, and that
@@ -225,6 +243,43 @@ func (w *work) recordClient() step {
 		},
 		undo: func(ctx context.Context) error { return w.restoreTags(ctx, before, []string{tagClient, tagMode}) },
 	}
+}
+
+// unmapGone deletes the row of a client that is no more, while state and journal still name it.
+func (w *work) unmapGone() step {
+	return step{
+		name:   "delete mapping row of a deleted client of " + w.name(),
+		needed: func() bool { return w.gone != "" && w.row.ClientID == w.c.rowKey(w.want.Issuer, w.gone) },
+		do:     w.unmap,
+	}
+}
+
+// unmapClient deletes the client's row, where credential vending no longer takes part.
+func (w *work) unmapClient() step {
+	var before rolemap.Row
+	return step{
+		name:    "delete mapping row of " + w.name(),
+		needed:  func() bool { return w.want.Mode != access.Vending && w.row != (rolemap.Row{}) },
+		remains: "missing mapping row of " + w.name() + " in table " + w.table,
+		do: func(ctx context.Context) error {
+			before = w.row
+			return w.unmap(ctx)
+		},
+		undo: func(ctx context.Context) error {
+			if before == (rolemap.Row{}) {
+				return nil
+			}
+			return w.c.mappings.Put(ctx, w.table, before)
+		},
+	}
+}
+
+func (w *work) unmap(ctx context.Context) error {
+	err := w.c.mappings.Delete(ctx, w.table, w.row.ClientID, w.row.RoleARN)
+	if err == nil {
+		w.row = rolemap.Row{}
+	}
+	return err
 }
 
 // mapClient writes the row that credential vending looks up.

@@ -236,6 +236,38 @@ func (w worldRoles) RemoveAudience(_ context.Context, _, id string) error {
 	return w.change("RemoveClientIDFromOpenIDConnectProvider", func() error { delete(w.listed, id); return nil })
 }
 
+// worldMappings is the world as Mappings.
+type worldMappings struct{ *world }
+
+func (w worldMappings) Put(_ context.Context, _ string, row rolemap.Row) error {
+	return w.change("PutItem", func() error {
+		if old, ok := w.rows[row.ClientID]; ok && (old.ServerName != row.ServerName || old.RoleARN != row.RoleARN) {
+			return failed(apierror.Exists, "PutItem", row.ClientID)
+		}
+		w.rows[row.ClientID] = row
+		return nil
+	})
+}
+
+func (w worldMappings) Look(_ context.Context, _, key string) (rolemap.Row, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	row, ok := w.rows[key]
+	if !ok {
+		return rolemap.Row{}, failed(apierror.NotFound, "GetItem", key)
+	}
+	return row, nil
+}
+
+func (w worldMappings) Delete(_ context.Context, _, key, roleARN string) error {
+	return w.change("DeleteItem", func() error {
+		if w.rows[key].RoleARN == roleARN {
+			delete(w.rows, key)
+		}
+		return nil
+	})
+}
+
 // worldClients is the world as an identity provider of the simplest kind: a client and its grant.
 type worldClients struct{ *world }
 
@@ -382,7 +414,7 @@ func serverNamed(name string) Resolved {
 func (w *world) controller() *Controller {
 	ids := 0
 	var mu sync.Mutex
-	return New(Config{Roles: worldRoles{w}, Clients: worldClients{w}, NewID: func() string {
+	return New(Config{Roles: worldRoles{w}, Clients: worldClients{w}, Mappings: worldMappings{w}, NewID: func() string {
 		mu.Lock()
 		defer mu.Unlock()
 		ids++
@@ -426,6 +458,14 @@ func (w *world) finished(want Resolved) error {
 	if j := parseJournal(role.Tags); j.Phase != Ready || j.ClientID != client.client.ID || j.Holder != "" {
 		add("the journal says %+v", j)
 	}
+	wanted := map[string]rolemap.Row{}
+	if want.Mode == access.Vending {
+		key := rolemap.Key(want.Issuer, client.client.ID)
+		wanted[key] = rolemap.Row{ClientID: key, RoleARN: role.ARN, ServerName: want.Server, Prefix: want.Prefix}
+	}
+	if rows := w.rowsOf(want); !maps.Equal(rows, wanted) {
+		add("the mapping rows are %v", rows)
+	}
 	if w.listed[client.client.ID] != (want.Mode == access.AZP) {
 		add("the client is listed at the OIDC provider: %v", w.listed[client.client.ID])
 	}
@@ -433,6 +473,13 @@ func (w *world) finished(want Resolved) error {
 		return errors.New(strings.Join(problems, "; "))
 	}
 	return nil
+}
+
+// rowsOf are the mapping rows of the server.
+func (w *world) rowsOf(want Resolved) map[string]rolemap.Row {
+	rows := maps.Clone(w.rows)
+	maps.DeleteFunc(rows, func(_ string, row rolemap.Row) bool { return row.ServerName != want.Server })
+	return rows
 }
 
 // empty compares the world with nothing of the server.
@@ -444,6 +491,9 @@ func (w *world) empty(want Resolved) error {
 		if r.client.Name == want.Name() {
 			return fmt.Errorf("client %s is left", id)
 		}
+	}
+	if rows := w.rowsOf(want); len(rows) > 0 {
+		return fmt.Errorf("mapping rows are left: %v", rows)
 	}
 	if len(w.listed) > 0 {
 		return fmt.Errorf("listed audiences are left: %v", w.listed)

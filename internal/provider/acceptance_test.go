@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -30,7 +33,12 @@ func withClouds(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	clouds, err = sandbox.Start(context.Background(), sandbox.Options{Dir: dir})
+	vending := filepath.Join(dir, "oidcs3-vending")
+	if out, err := exec.Command("go", "build", "-o", vending, "../../cmd/oidcs3-vending").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build the vending service: %v\n%s", err, out)
+		return 1
+	}
+	clouds, err = sandbox.Start(context.Background(), sandbox.Options{Dir: dir, VendingBinary: vending})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -51,14 +59,55 @@ var factories = map[string]func() (tfprotov6.ProviderServer, error){
 
 const address = "oidcs3_server_access.this"
 
+// idps are the identity providers; every test of a server's life runs for each.
+var idps = []string{"auth0", "entra", "cognito"}
+
+// forEachIdP runs a test for each identity provider.
+func forEachIdP(t *testing.T, test func(t *testing.T, idp string)) {
+	t.Helper()
+	for _, idp := range idps {
+		t.Run(idp, func(t *testing.T) { test(t, idp) })
+	}
+}
+
 // server is the configuration of one server under test.
 type server struct {
 	name        string
+	idp         string            // default: "auth0"
 	prefix      string            // default: "t/<name>/"
 	permissions string            // default: not set
 	provider    string            // the provider block's inside; default: environment = "dev"
-	auth0       map[string]string // over audience and oidc_provider_arn of the foundation; a value of "-" removes it
+	identity    map[string]string // over the foundation's values of the nested attribute
 	more        string            // further lines of the resource
+}
+
+// foundation is what the sandbox's foundation says of an identity provider, as the nested attribute takes it.
+func foundation(idp string) map[string]string {
+	env := clouds.Env()
+	quoted := func(names map[string]string) map[string]string {
+		values := map[string]string{}
+		for attribute, name := range names {
+			values[attribute] = strconv.Quote(env["OIDCS3_SANDBOX_"+name])
+		}
+		return values
+	}
+	switch idp {
+	case "entra":
+		return quoted(map[string]string{"audience": "ENTRA_AUDIENCE", "oidc_provider_arn": "ENTRA_OIDC_PROVIDER_ARN"})
+	case "cognito":
+		values := quoted(map[string]string{"user_pool_id": "COGNITO_USER_POOL_ID", "domain": "COGNITO_DOMAIN",
+			"vending_role_arn": "VENDING_ROLE_ARN", "vending_url": "VENDING_URL", "client_roles_table_name": "CLIENT_ROLES_TABLE"})
+		values["allowed_scopes"] = fmt.Sprintf("split(\" \", %q)", env["OIDCS3_SANDBOX_COGNITO_SCOPES"])
+		return values
+	}
+	return quoted(map[string]string{"audience": "AUTH0_AUDIENCE", "oidc_provider_arn": "AUTH0_OIDC_PROVIDER_ARN"})
+}
+
+// withAZP is the foundation's API whose tokens carry azp.
+func withAZP(idp string) map[string]string {
+	prefix := "OIDCS3_SANDBOX_" + strings.ToUpper(idp)
+	return map[string]string{"audience": strconv.Quote(clouds.Env()[prefix+"_AUDIENCE_AZP"]),
+		"oidc_provider_arn": strconv.Quote(clouds.Env()[prefix+"_OIDC_PROVIDER_ARN_AZP"])}
 }
 
 // hcl is the server's configuration.
@@ -66,25 +115,23 @@ func (s server) hcl() string {
 	if s.provider == "" {
 		s.provider = `environment = "dev"`
 	}
+	if s.idp == "" {
+		s.idp = "auth0"
+	}
 	if s.prefix == "" {
 		s.prefix = "t/" + s.name + "/"
 	}
-	auth0 := map[string]string{
-		"audience":          clouds.Env()["OIDCS3_SANDBOX_AUTH0_AUDIENCE"],
-		"oidc_provider_arn": clouds.Env()["OIDCS3_SANDBOX_AUTH0_OIDC_PROVIDER_ARN"],
-	}
-	maps.Copy(auth0, s.auth0)
+	identity := foundation(s.idp)
+	maps.Copy(identity, s.identity)
 	var b strings.Builder
 	fmt.Fprintf(&b, "provider \"oidcs3\" {\n%s\n}\n\nresource \"oidcs3_server_access\" \"this\" {\n", s.provider)
 	fmt.Fprintf(&b, "server_name = %q\nbucket_name = %q\ns3_path_prefix = %q\n", s.name, clouds.Env()["OIDCS3_SANDBOX_BUCKET"], s.prefix)
 	if s.permissions != "" {
 		fmt.Fprintf(&b, "s3_permissions = %q\n", s.permissions)
 	}
-	b.WriteString("auth0 = {\n")
-	for _, key := range slices.Sorted(maps.Keys(auth0)) {
-		if auth0[key] != "-" {
-			fmt.Fprintf(&b, "%s = %q\n", key, auth0[key])
-		}
+	fmt.Fprintf(&b, "%s = {\n", s.idp)
+	for _, key := range slices.Sorted(maps.Keys(identity)) {
+		fmt.Fprintf(&b, "%s = %s\n", key, identity[key])
 	}
 	fmt.Fprintf(&b, "}\n%s\n}\n", s.more)
 	return b.String()

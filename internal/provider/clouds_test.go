@@ -15,11 +15,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	awsiam "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox/entra"
 )
 
 // What tests do to the clouds behind Terraform's back, with the vendors' own clients.
@@ -41,6 +45,124 @@ func auth0Client(t *testing.T) *management.Management {
 		t.Fatal(err)
 	}
 	return m
+}
+
+func poolsClient(t *testing.T) *cognitoidentityprovider.Client {
+	t.Helper()
+	cfg, err := config.LoadDefaultConfig(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cognitoidentityprovider.NewFromConfig(cfg)
+}
+
+func dynamoClient(t *testing.T) *dynamodb.Client {
+	t.Helper()
+	cfg, err := config.LoadDefaultConfig(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dynamodb.NewFromConfig(cfg)
+}
+
+// poolClient is the id of the one Cognito app client of that name.
+func poolClient(t *testing.T, name string) string {
+	t.Helper()
+	pages := cognitoidentityprovider.NewListUserPoolClientsPaginator(poolsClient(t), &cognitoidentityprovider.ListUserPoolClientsInput{
+		UserPoolId: aws.String(clouds.Env()["OIDCS3_SANDBOX_COGNITO_USER_POOL_ID"]), MaxResults: aws.Int32(60),
+	})
+	var ids []string
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range page.UserPoolClients {
+			if aws.ToString(c.ClientName) == name {
+				ids = append(ids, *c.ClientId)
+			}
+		}
+	}
+	if len(ids) != 1 {
+		t.Fatalf("there are %d app clients named %s", len(ids), name)
+	}
+	return ids[0]
+}
+
+// updatePoolClient changes an app client, keeping what is not changed.
+func updatePoolClient(t *testing.T, name string, change func(*cognitoidentityprovider.UpdateUserPoolClientInput)) error {
+	t.Helper()
+	pool, id := clouds.Env()["OIDCS3_SANDBOX_COGNITO_USER_POOL_ID"], poolClient(t, name)
+	found, err := poolsClient(t).DescribeUserPoolClient(t.Context(), &cognitoidentityprovider.DescribeUserPoolClientInput{UserPoolId: &pool, ClientId: &id})
+	if err != nil {
+		return err
+	}
+	c := found.UserPoolClient
+	in := &cognitoidentityprovider.UpdateUserPoolClientInput{
+		UserPoolId: &pool, ClientId: &id, ClientName: c.ClientName, AllowedOAuthFlows: c.AllowedOAuthFlows, AllowedOAuthScopes: c.AllowedOAuthScopes,
+		AllowedOAuthFlowsUserPoolClient: aws.ToBool(c.AllowedOAuthFlowsUserPoolClient), AccessTokenValidity: c.AccessTokenValidity,
+		TokenValidityUnits: c.TokenValidityUnits, ExplicitAuthFlows: c.ExplicitAuthFlows, RefreshTokenValidity: c.RefreshTokenValidity,
+	}
+	change(in)
+	_, err = poolsClient(t).UpdateUserPoolClient(t.Context(), in)
+	return err
+}
+
+// application is the one Entra application of that name.
+func application(t *testing.T, name string) entra.ApplicationState {
+	t.Helper()
+	state, ok := clouds.Entra().State(t.Context()).(entra.State)
+	if !ok {
+		t.Fatal("the tenant has another kind of state")
+	}
+	var found []entra.ApplicationState
+	for _, a := range state.Applications {
+		if a.DisplayName == name && a.DeletedAt == nil {
+			found = append(found, a)
+		}
+	}
+	if len(found) != 1 {
+		t.Fatalf("there are %d applications named %s", len(found), name)
+	}
+	return found[0]
+}
+
+// graph calls Microsoft Graph as the management client.
+func graph(t *testing.T, method, path string, body any) error {
+	t.Helper()
+	env := clouds.Env()
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {env["ARM_CLIENT_ID"]}, "client_secret": {env["ARM_CLIENT_SECRET"]},
+		"scope": {env["OIDCS3_SANDBOX_ENTRA_GRAPH_URL"] + "/.default"}}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost,
+		"https://"+env["OIDCS3_SANDBOX_ENTRA_LOGIN_HOST"]+"/"+env["ARM_TENANT_ID"]+"/oauth2/v2.0/token", strings.NewReader(form.Encode()))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	var token struct {
+		AccessToken string `json:"access_token"`
+	}
+	if err := fetch(req, &token); err != nil {
+		return err
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	if req, err = http.NewRequestWithContext(t.Context(), method, env["OIDCS3_SANDBOX_ENTRA_GRAPH_URL"]+"/v1.0"+path, bytes.NewReader(text)); err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+token.AccessToken)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode >= http.StatusMultipleChoices {
+		return fmt.Errorf("%s %s: %s", method, path, resp.Status)
+	}
+	return nil
 }
 
 // auth0ID is the id of the one Auth0 client of that name.
@@ -72,20 +194,50 @@ func auth0IDs(t *testing.T, name string) []string {
 	}
 }
 
-// nothingLeft fails if a role, client or grant of the servers is still there.
+// nothingLeft fails if anything in the clouds still bears the name of one of the servers.
 func nothingLeft(t *testing.T, names ...string) resource.TestCheckFunc {
 	return func(*terraform.State) error {
+		raw, err := json.Marshal(clouds.State(t.Context()))
+		if err != nil {
+			return err
+		}
+		var state any
+		if err := json.Unmarshal(raw, &state); err != nil {
+			return err
+		}
 		for _, name := range names {
-			full := "oidc-s3-dev-" + name
-			if _, err := iamClient(t).GetRole(context.Background(), &awsiam.GetRoleInput{RoleName: &full}); err == nil {
-				return fmt.Errorf("role %s is left", full)
-			}
-			if ids := auth0IDs(t, full); len(ids) > 0 {
-				return fmt.Errorf("clients of %s are left: %v", full, ids)
+			if left := traces(state, "", name, "oidc-s3-dev-"+name); len(left) > 0 {
+				return fmt.Errorf("of server %s is left: %v", name, left)
 			}
 		}
 		return nil
 	}
+}
+
+// traces lists the paths at which a dump has one of the values. What a cloud keeps among its deleted items is gone.
+func traces(v any, path string, values ...string) []string {
+	var found []string
+	switch v := v.(type) {
+	case map[string]any:
+		if v["deleted_at"] != nil {
+			return nil
+		}
+		for key, value := range v {
+			if slices.Contains(values, key) {
+				found = append(found, path+"/"+key)
+			}
+			found = append(found, traces(value, path+"/"+key, values...)...)
+		}
+	case []any:
+		for i, value := range v {
+			found = append(found, traces(value, fmt.Sprintf("%s/%d", path, i), values...)...)
+		}
+	case string:
+		if slices.Contains(values, v) {
+			found = append(found, path)
+		}
+	}
+	return found
 }
 
 // host is what a host knows: its configuration and its secret.
@@ -104,33 +256,85 @@ func hostOf(state *terraform.State, at string) (host, error) {
 	return h, err
 }
 
-// session gets AWS credentials the host's way: a token, then AssumeRoleWithWebIdentity.
-func (h host) session(ctx context.Context) (*s3.Client, error) {
-	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {h.configuration["auth0_client_id"]},
-		"client_secret": {h.secret}, "audience": {h.configuration["auth0_audience"]}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+h.configuration["auth0_domain"]+"/oauth/token", strings.NewReader(form.Encode()))
+// token gets a token the host's way.
+func (h host) token(ctx context.Context) (string, error) {
+	c := h.configuration
+	endpoint, form := "", url.Values{"grant_type": {"client_credentials"}}
+	var basic []string
+	switch c["identity_provider"] {
+	case "auth0":
+		endpoint = "https://" + c["auth0_domain"] + "/oauth/token"
+		form.Set("client_id", c["auth0_client_id"])
+		form.Set("client_secret", h.secret)
+		form.Set("audience", c["auth0_audience"])
+	case "entra":
+		endpoint = "https://" + c["entra_login_host"] + "/" + c["entra_tenant_id"] + "/oauth2/v2.0/token"
+		form.Set("client_id", c["entra_client_id"])
+		form.Set("client_secret", h.secret)
+		form.Set("scope", c["entra_audience"]+"/.default")
+	case "cognito":
+		endpoint = "https://" + c["cognito_domain"] + "/oauth2/token"
+		form.Set("scope", c["cognito_scopes"])
+		basic = []string{c["cognito_client_id"], h.secret}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if basic != nil {
+		req.SetBasicAuth(basic[0], basic[1])
+	}
+	var token struct {
+		AccessToken string `json:"access_token"`
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+	}
+	if err := fetch(req, &token); err != nil || token.AccessToken == "" {
+		return "", fmt.Errorf("no token: %s %s: %w", token.Error, token.Description, err)
+	}
+	return token.AccessToken, nil
+}
+
+func fetch(req *http.Request, into any) error {
 	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	return json.NewDecoder(resp.Body).Decode(into)
+}
+
+// session gets AWS credentials the host's way: a token, then STS or the credential vending service.
+func (h host) session(ctx context.Context) (*s3.Client, error) {
+	token, err := h.token(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = resp.Body.Close() }()
-	var token struct {
-		AccessToken string `json:"access_token"`
-		Description string `json:"error_description"`
-	}
-	if err := json.NewDecoder(resp.Body).Decode(&token); err != nil || token.AccessToken == "" {
-		return nil, fmt.Errorf("no token: %s %s", resp.Status, token.Description)
-	}
+	return h.exchange(ctx, token, h.configuration["aws_role_arn"])
+}
+
+// exchange gets AWS credentials for a token.
+func (h host) exchange(ctx context.Context, token, role string) (*s3.Client, error) {
 	cfg, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
 		return nil, err
 	}
+	if vending := h.configuration["credential_vending_url"]; vending != "" {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, vending+"/credentials", nil)
+		if err != nil {
+			return nil, err
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+		var answer struct{ AccessKeyID, SecretAccessKey, Token, Code, Message string }
+		if err := fetch(req, &answer); err != nil || answer.AccessKeyID == "" {
+			return nil, fmt.Errorf("no credentials: %s %s: %w", answer.Code, answer.Message, err)
+		}
+		cfg.Credentials = credentials.NewStaticCredentialsProvider(answer.AccessKeyID, answer.SecretAccessKey, answer.Token)
+		return s3.NewFromConfig(cfg), nil
+	}
 	out, err := sts.NewFromConfig(cfg).AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
-		RoleArn: aws.String(h.configuration["aws_role_arn"]), RoleSessionName: aws.String("test"), WebIdentityToken: &token.AccessToken,
+		RoleArn: &role, RoleSessionName: aws.String("test"), WebIdentityToken: &token,
 	})
 	if err != nil {
 		return nil, err

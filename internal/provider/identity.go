@@ -47,7 +47,7 @@ type entraModel struct {
 type cognitoModel struct {
 	UserPoolID    types.String `tfsdk:"user_pool_id"`
 	Domain        types.String `tfsdk:"domain"`
-	AllowedScopes types.List   `tfsdk:"allowed_scopes"`
+	AllowedScopes types.Set    `tfsdk:"allowed_scopes"`
 	vendingModel
 }
 
@@ -71,7 +71,7 @@ var identityTypes = map[idp.Kind]map[string]attr.Type{
 		"audience": types.StringType, "oidc_provider_arn": types.StringType, "api_client_id": types.StringType, "token_version": types.StringType,
 	}),
 	idp.Cognito: withVending(map[string]attr.Type{
-		"user_pool_id": types.StringType, "domain": types.StringType, "allowed_scopes": types.ListType{ElemType: types.StringType},
+		"user_pool_id": types.StringType, "domain": types.StringType, "allowed_scopes": types.SetType{ElemType: types.StringType},
 	}),
 }
 

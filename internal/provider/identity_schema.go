@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -82,9 +82,9 @@ func identityBlocks() map[string]schema.Attribute {
 					Validators: []validator.String{stringvalidator.LengthBetween(1, 55)}},
 				"domain": schema.StringAttribute{Required: true,
 					MarkdownDescription: "Domain of the user pool: its prefix, or a custom domain in full.", Validators: []validator.String{stringvalidator.LengthBetween(1, 253)}},
-				"allowed_scopes": schema.ListAttribute{Required: true, ElementType: types.StringType,
+				"allowed_scopes": schema.SetAttribute{Required: true, ElementType: types.StringType,
 					MarkdownDescription: "Scopes that the server may ask for, as `<resource server>/<scope>`. They must exist in the user pool.",
-					Validators:          []validator.List{listvalidator.SizeBetween(1, 50), listvalidator.UniqueValues()}},
+					Validators:          []validator.Set{setvalidator.SizeBetween(1, 50)}},
 			}),
 		},
 	}

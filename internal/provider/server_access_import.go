@@ -123,7 +123,7 @@ func (m *serverAccessModel) adoptIdentity(kind idp.Kind, trust access.Trust, set
 		}
 		m.Federation = types.StringValue(federationVending)
 		values["vending_role_arn"] = types.StringValue(trust.VendingRoleARN)
-		values["allowed_scopes"] = types.ListNull(types.StringType) // the client tells
+		values["allowed_scopes"] = types.SetNull(types.StringType) // the client tells
 		m.Cognito = types.ObjectValueMust(identityTypes[kind], values)
 	case trust.Mode == access.Vending:
 		return diag.Diagnostics{diag.NewErrorDiagnostic("Import not possible",
@@ -169,7 +169,7 @@ func (r *serverAccess) resolveImported(ctx context.Context, trust access.Trust, 
 		if err != nil {
 			return append(diags, diagnose("Server access was not imported", err)...)
 		}
-		model.Cognito = replaced(model.Cognito, "allowed_scopes", stringList(client.Scopes))
+		model.Cognito = replaced(model.Cognito, "allowed_scopes", stringSet(client.Scopes))
 	}
 	return diags
 }

@@ -188,6 +188,10 @@ func stringList(list []string) types.List {
 	return types.ListValueMust(types.StringType, values)
 }
 
+func stringSet(list []string) types.Set {
+	return types.SetValueMust(types.StringType, stringList(list).Elements())
+}
+
 // publicKeys splits PEM text into its one or two public keys.
 func publicKeys(text string) ([]string, error) {
 	var keys []string

@@ -242,9 +242,18 @@ func (p *planning) unknown() {
 	m.ClientSecret = types.StringUnknown()
 	if method, ok := p.method(); ok && method == idp.PrivateKeyJWT {
 		m.ClientSecret = types.StringNull()
-	} else if ok && p.prior != nil && !p.replaces && !p.prior.ClientID.IsNull() && !p.prior.ClientSecret.IsNull() {
-		m.ClientSecret = p.prior.ClientSecret
+	} else if ok && p.prior != nil && !p.replaces && !p.prior.ClientID.IsNull() && p.prior.method() == idp.ClientSecret {
+		m.ClientSecret = p.prior.ClientSecret // null where an import could not read it
 	}
+}
+
+// method is how the client of a state authenticates.
+func (m *serverAccessModel) method() idp.Method {
+	method, ok := m.ClientAuthentication.Attributes()["method"].(types.String)
+	if !ok || method.IsNull() {
+		return idp.ClientSecret
+	}
+	return idp.Method(method.ValueString())
 }
 
 func (p *planning) method() (idp.Method, bool) {

@@ -38,21 +38,24 @@ func TestAccServerAccess_badArguments(t *testing.T) {
 		"boundary of another kind":  {with(func(s *server) { s.more = `permissions_boundary = "arn:aws:iam::123456789012:role/x"` }).hcl(), `permissions_boundary`},
 		"key that is no ARN":        {with(func(s *server) { s.more = `kms_key_arn = "alias/x"` }).hcl(), `kms_key_arn`},
 		"reserved tag":              {with(func(s *server) { s.more = `tags = { "oidcs3:phase" = "ready" }` }).hcl(), `tags`},
-		"provider ARN of a role":    {with(func(s *server) { s.auth0 = map[string]string{"oidc_provider_arn": "arn:aws:iam::123456789012:role/x"} }).hcl(), `Invalid OIDC provider ARN`},
-		"unknown token profile":     {with(func(s *server) { s.auth0 = map[string]string{"token_profile": "jwt"} }).hcl(), `token_profile`},
-		"environment missing":       {with(func(s *server) { s.provider = `project = "oidc-s3"` }).hcl(), `Environment missing`},
-		"no identity provider":      {strings.NewReplacer("auth0 = {", "tags = {").Replace(with(func(*server) {}).hcl()), `auth0`},
-		"key without its method":    {with(func(s *server) { s.more = "client_authentication = { public_key_pem = <<-E\n" + publicKey(t) + "E\n}" }).hcl(), `Public key without use`},
-		"method without its key":    {with(func(s *server) { s.more = `client_authentication = { method = "private_key_jwt" }` }).hcl(), `Public key missing`},
+		"provider ARN of a role": {with(func(s *server) {
+			s.identity = map[string]string{"oidc_provider_arn": `"arn:aws:iam::123456789012:role/x"`}
+		}).hcl(), `Invalid OIDC provider ARN`},
+		"unknown token profile":  {with(func(s *server) { s.identity = map[string]string{"token_profile": `"jwt"`} }).hcl(), `token_profile`},
+		"environment missing":    {with(func(s *server) { s.provider = `project = "oidc-s3"` }).hcl(), `Environment missing`},
+		"no identity provider":   {strings.NewReplacer("auth0 = {", "tags = {").Replace(with(func(*server) {}).hcl()), `auth0`},
+		"key without its method": {with(func(s *server) { s.more = "client_authentication = { public_key_pem = <<-E\n" + publicKey(t) + "E\n}" }).hcl(), `Public key without use`},
+		"method without its key": {with(func(s *server) { s.more = `client_authentication = { method = "private_key_jwt" }` }).hcl(), `Public key missing`},
 		"private key": {with(func(s *server) {
 			s.more = "client_authentication = { method = \"private_key_jwt\", public_key_pem = \"-----BEGIN PRIVATE KEY-----\\nAAAA\\n-----END PRIVATE KEY-----\" }"
 		}).hcl(), `must stay on the server`},
-		"audience that has no API": {with(func(s *server) { s.auth0 = map[string]string{"audience": "https://nobody.example"} }).hcl(), `has no API with the audience`},
+		"audience that has no API": {with(func(s *server) { s.identity = map[string]string{"audience": `"https://nobody.example"`} }).hcl(), `has no API with the audience`},
 		"provider that is not there": {with(func(s *server) {
-			s.auth0 = map[string]string{"oidc_provider_arn": "arn:aws:iam::123456789012:oidc-provider/nobody.example/"}
+			s.identity = map[string]string{"oidc_provider_arn": `"arn:aws:iam::123456789012:oidc-provider/nobody.example/"`}
 		}).hcl(), `has no OIDC provider`},
 		"provider that does not know the audience": {with(func(s *server) {
-			s.auth0 = map[string]string{"audience": clouds.Env()["OIDCS3_SANDBOX_AUTH0_AUDIENCE_AZP"], "token_profile": "rfc9068"}
+			s.identity = withAZP("auth0")
+			s.identity["token_profile"] = `"rfc9068"`
 		}).hcl(), `does not accept the audience`},
 		"tenant that is not there": {with(func(s *server) {
 			s.provider = `environment = "dev"

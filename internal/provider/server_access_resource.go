@@ -68,7 +68,7 @@ func (r *serverAccess) Create(ctx context.Context, req resource.CreateRequest, r
 	}
 	// With an error, what is left goes into the state: Terraform marks it tainted, and the next apply removes it.
 	model.finish(i, want, outcome)
-	resp.Diagnostics.Append(remember(ctx, resp.Private, outcome.OnboardingID)...)
+	resp.Diagnostics.Append(remember(ctx, resp.Private, onboarding.Reference{OnboardingID: outcome.OnboardingID, ClientID: outcome.Client.ID})...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, &model)...)
 }
 
@@ -102,8 +102,12 @@ func (r *serverAccess) Read(ctx context.Context, req resource.ReadRequest, resp 
 	}
 	resp.Diagnostics.Append(model.show(ctx, i, observed, r.clouds.settings.defaultTags)...)
 	if observed.Journal.OnboardingID != "" {
-		resp.Diagnostics.Append(remember(ctx, resp.Private, observed.Journal.OnboardingID)...)
+		ref.OnboardingID = observed.Journal.OnboardingID
 	}
+	if observed.Client.Exists() {
+		ref.ClientID = observed.Client.ID
+	}
+	resp.Diagnostics.Append(remember(ctx, resp.Private, ref)...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, &model)...)
 }
 
@@ -136,7 +140,7 @@ func (r *serverAccess) Update(ctx context.Context, req resource.UpdateRequest, r
 		return
 	}
 	model.finish(i, want, outcome)
-	resp.Diagnostics.Append(remember(ctx, resp.Private, outcome.OnboardingID)...)
+	resp.Diagnostics.Append(remember(ctx, resp.Private, onboarding.Reference{OnboardingID: outcome.OnboardingID, ClientID: outcome.Client.ID})...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, &model)...)
 }
 
@@ -216,11 +220,13 @@ func (m *serverAccessModel) setSecret(want onboarding.Resolved, client idp.Clien
 	}
 }
 
-// The onboarding id is kept in the resource's private data: it finds what an interrupted operation left.
+// What finds the remains of an interrupted operation, or of a client that was deleted by hand, is kept in the resource's
+// private data.
 const privateKey = "onboarding"
 
 type privateData struct {
 	OnboardingID string `json:"onboarding_id"`
+	ClientID     string `json:"client_id"`
 }
 
 type privateWriter interface {
@@ -231,8 +237,8 @@ type privateReader interface {
 	GetKey(ctx context.Context, key string) ([]byte, diag.Diagnostics)
 }
 
-func remember(ctx context.Context, private privateWriter, onboardingID string) diag.Diagnostics {
-	value, err := json.Marshal(privateData{OnboardingID: onboardingID})
+func remember(ctx context.Context, private privateWriter, ref onboarding.Reference) diag.Diagnostics {
+	value, err := json.Marshal(privateData{OnboardingID: ref.OnboardingID, ClientID: ref.ClientID})
 	if err != nil {
 		return diag.Diagnostics{diag.NewErrorDiagnostic("The onboarding id cannot be kept", sentence(err))}
 	}
@@ -241,10 +247,16 @@ func remember(ctx context.Context, private privateWriter, onboardingID string) d
 
 func recall(ctx context.Context, private privateReader, model *serverAccessModel) (onboarding.Reference, diag.Diagnostics) {
 	ref := onboarding.Reference{ClientID: model.ClientID.ValueString(), RoleARN: model.RoleARN.ValueString()}
-	value, diags := private.GetKey(ctx, privateKey)
+	i, _, diags := model.identity(ctx)
+	ref.Table = i.vending().Table.ValueString()
+	value, more := private.GetKey(ctx, privateKey)
+	diags.Append(more...)
 	var data privateData
 	if len(value) > 0 && json.Unmarshal(value, &data) == nil {
 		ref.OnboardingID = data.OnboardingID
+		if ref.ClientID == "" {
+			ref.ClientID = data.ClientID
+		}
 	}
 	return ref, diags
 }

@@ -10,9 +10,18 @@ import (
 
 // dispatcher tells the AWS services on one port apart, as AWS_ENDPOINT_URL puts them there.
 type dispatcher struct {
-	query  []queryService          // told apart by the form's Action
-	json   map[string]http.Handler // by the service in X-Amz-Target, before the dot
-	object http.Handler            // S3: all else
+	query  []queryService // told apart by the form's Action
+	json   []jsonService  // told apart by X-Amz-Target
+	object http.Handler   // S3: all else
+}
+
+// jsonService speaks one of AWS's JSON protocols.
+type jsonService struct {
+	service interface {
+		edge.Service
+		Handles(r *http.Request) bool
+	}
+	handler http.Handler
 }
 
 // queryService speaks AWS's query protocol.
@@ -28,11 +37,12 @@ type queryService struct {
 const largestForm = 1 << 20
 
 func (d *dispatcher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if target := r.Header.Get("X-Amz-Target"); target != "" {
-		prefix, _, _ := strings.Cut(target, ".")
-		if handler, ok := d.json[prefix]; ok {
-			handler.ServeHTTP(w, r)
-			return
+	if r.Header.Get("X-Amz-Target") != "" {
+		for _, j := range d.json {
+			if j.service.Handles(r) {
+				j.handler.ServeHTTP(w, r)
+				return
+			}
 		}
 		http.Error(w, `{"__type":"UnknownOperationException"}`, http.StatusBadRequest)
 		return

@@ -11,7 +11,7 @@ import (
 
 // environment is what leads clients to the sandbox.
 type environment struct {
-	awsEndpoint, adminURL, loginHost, graphURL string
+	awsEndpoint, adminURL, loginHost, graphURL, cognitoHost string
 
 	variables []variable // in the order in which they are written
 }
@@ -24,12 +24,10 @@ func (e *environment) add(name, value string) {
 
 // publish writes ca.pem, endpoints.json and env, the last when all else is there.
 func (s *Sandbox) publish() error {
-	if err := s.options.checkDir(); err != nil {
-		return err
-	}
 	endpoints, err := json.MarshalIndent(map[string]string{
 		"aws": s.environment.awsEndpoint, "auth0": strings.TrimSuffix(s.auth0.Issuer(), "/"), "admin": s.environment.adminURL,
 		"entra_login": "https://" + s.environment.loginHost, "entra_graph": s.environment.graphURL,
+		"cognito": "https://" + s.environment.cognitoHost,
 	}, "", "  ")
 	if err != nil {
 		return err

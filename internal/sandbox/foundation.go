@@ -50,7 +50,10 @@ func (s *Sandbox) lay(ctx context.Context) error {
 	if err := s.layAuth0(ctx); err != nil {
 		return err
 	}
-	return s.layEntra(ctx)
+	if err := s.layEntra(ctx); err != nil {
+		return err
+	}
+	return s.layCognito(ctx)
 }
 
 func (s *Sandbox) layAuth0(ctx context.Context) error {

@@ -14,15 +14,19 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox/auth0"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox/authz"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox/cognito"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox/dynamodb"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox/edge"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox/entra"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox/iam"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox/lambda"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox/s3"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox/sts"
 )
@@ -36,6 +40,9 @@ type Options struct {
 	Region    string           // default eu-west-1
 	Now       func() time.Time // default time.Now
 	Log       io.Writer        // where the HTTP servers complain; default nowhere
+	// VendingBinary is the oidcs3-vending that runs behind an HTTP API, as AWS Lambda would run it. Empty: there is no
+	// credential vending.
+	VendingBinary string
 }
 
 const (
@@ -78,6 +85,10 @@ type Sandbox struct {
 	sts    *sts.Service
 	s3     *s3.Service
 
+	dynamodb *dynamodb.Service
+	cognito  *cognito.Service
+	function *lambda.Function // nil without Options.VendingBinary
+
 	environment environment
 	closing     sync.Once
 	closed      error
@@ -86,6 +97,9 @@ type Sandbox struct {
 // Start runs a sandbox until Close. The environment that leads clients to it is in Env and in Options.Dir.
 func Start(ctx context.Context, options Options) (*Sandbox, error) {
 	options.setDefaults()
+	if err := options.checkDir(); err != nil {
+		return nil, fmt.Errorf("start the sandbox: %w", err)
+	}
 	s := &Sandbox{options: options, edge: edge.New(options.Now), states: map[string]func(context.Context) any{}}
 	if err := s.start(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("start the sandbox: %w", err), s.Close())
@@ -160,6 +174,19 @@ func (s *Sandbox) startAWS() error {
 		return err
 	}
 	s.states["iam"], s.states["sts"], s.states["s3"] = s.iam.State, s.sts.State, s.s3.State
+	s.dynamodb = dynamodb.New(dynamodb.Config{
+		Now: s.options.Now, AccountID: s.options.AccountID, Region: s.options.Region, Partition: partition, Guard: s.engine,
+	})
+	domains, domainHost, err := s.listen()
+	if err != nil {
+		return err
+	}
+	s.cognito = cognito.New(cognito.Config{
+		Now: s.options.Now, AccountID: s.options.AccountID, Region: s.options.Region, Partition: partition, Guard: s.engine, Host: domainHost,
+	})
+	s.serve(domains, s.edge.Wrap(s.cognito.Domain()))
+	s.environment.cognitoHost = domainHost
+	s.states["dynamodb"], s.states["cognito"] = s.dynamodb.State, s.cognito.State
 	listener, address, err := s.listen()
 	if err != nil {
 		return err
@@ -167,6 +194,7 @@ func (s *Sandbox) startAWS() error {
 	s.environment.awsEndpoint = "https://" + address
 	s.serve(listener, &dispatcher{
 		query:  []queryService{{s.iam, s.edge.Wrap(s.iam)}, {s.sts, s.edge.Wrap(s.sts)}},
+		json:   []jsonService{{s.dynamodb, s.edge.Wrap(s.dynamodb)}, {s.cognito, s.edge.Wrap(s.cognito)}},
 		object: s.edge.Wrap(s.s3),
 	})
 	return nil
@@ -174,7 +202,7 @@ func (s *Sandbox) startAWS() error {
 
 // listen opens a port; address is what clients connect to.
 func (s *Sandbox) listen() (listener net.Listener, address string, err error) {
-	listener, err = net.Listen("tcp", net.JoinHostPort(s.options.Listen, "0"))
+	listener, err = (&net.ListenConfig{}).Listen(context.Background(), "tcp", net.JoinHostPort(s.options.Listen, "0"))
 	if err != nil {
 		return nil, "", err
 	}
@@ -204,6 +232,9 @@ func (s *Sandbox) Close() error {
 		for _, server := range s.servers {
 			s.closed = errors.Join(s.closed, server.Close())
 		}
+		if s.function != nil {
+			s.closed = errors.Join(s.closed, s.function.Close())
+		}
 		if s.s3 != nil {
 			s.closed = errors.Join(s.closed, s.s3.Close())
 		}
@@ -228,6 +259,12 @@ func (s *Sandbox) STS() *sts.Service { return s.sts }
 
 // S3 is the account's S3.
 func (s *Sandbox) S3() *s3.Service { return s.s3 }
+
+// Cognito is the account's Cognito.
+func (s *Sandbox) Cognito() *cognito.Service { return s.cognito }
+
+// DynamoDB is the account's DynamoDB.
+func (s *Sandbox) DynamoDB() *dynamodb.Service { return s.dynamodb }
 
 // Authorization decides what callers may do; its SetRolePropagation delays what is changed in IAM.
 func (s *Sandbox) Authorization() *authz.Engine { return s.engine }
@@ -258,8 +295,11 @@ func (s *Sandbox) State(ctx context.Context) map[string]any {
 	return state
 }
 
-// ensure that a directory was given, with a better word than the first write's.
-func (o *Options) checkDir() error {
+// checkDir makes Dir absolute, since clients are led to its files from anywhere, and refuses one that is not there.
+func (o *Options) checkDir() (err error) {
+	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
+		return err
+	}
 	info, err := os.Stat(o.Dir)
 	if err != nil {
 		return fmt.Errorf("the directory for env and ca.pem: %w", err)

@@ -21,7 +21,7 @@ func client(app types.UserPoolClientType) idp.Client {
 	id := aws.ToString(app.ClientId)
 	return idp.Client{
 		ID: id, Subject: id, Name: aws.ToString(app.ClientName), Method: idp.ClientSecret,
-		Secret: idp.Secret(aws.ToString(app.ClientSecret)), Found: &app,
+		Secret: idp.Secret(aws.ToString(app.ClientSecret)), Scopes: app.AllowedOAuthScopes, Found: &app,
 	}
 }
 

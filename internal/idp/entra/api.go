@@ -61,7 +61,9 @@ func (p *Provider) protected(ctx context.Context, audience string) (*protected, 
 
 func (p *Provider) readProtected(ctx context.Context, audience string) (*protected, error) {
 	filter := "identifierUris/any(x:x eq " + quoted(audience) + ")"
-	if _, err := uuid.Parse(audience); err == nil {
+	_, err := uuid.Parse(audience)
+	byAppID := err == nil
+	if byAppID {
 		filter = "appId eq " + quoted(audience)
 	}
 	applications, err := p.graph.listApplications(ctx, filter)
@@ -82,6 +84,9 @@ func (p *Provider) readProtected(ctx context.Context, audience string) (*protect
 		Audience: audience, Profile: "1",
 		TokenEndpoint: "https://" + p.host + "/" + p.tenant + "/oauth2/v2.0/token",
 	}}
+	if byAppID && len(app.identifiers) > 0 {
+		read.api.Identifier = app.identifiers[0]
+	}
 	path := ""
 	if app.tokenVersion == 2 {
 		// https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference: aud and azp
