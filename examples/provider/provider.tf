@@ -6,7 +6,8 @@ terraform {
   }
 }
 
-# Credentials come from the environment: AWS_*, AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET.
+# Credentials come from the environment: AWS_*; AUTH0_DOMAIN, AUTH0_CLIENT_ID and AUTH0_CLIENT_SECRET for Auth0; ARM_TENANT_ID,
+# ARM_CLIENT_ID and ARM_CLIENT_SECRET for Entra ID. Only what the servers use is needed.
 provider "oidcs3" {
   environment = "dev"
 

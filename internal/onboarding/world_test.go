@@ -32,7 +32,6 @@ type world struct {
 	readable   bool     // whether the identity provider shows secrets
 	api        idp.API
 	complete   func(role iam.Role) bool // whether all else stands when a role is opened
-	onOpen     func(role iam.Role)
 	reads      int
 	deadReads  bool // reads fail too
 	undoFails  bool // even closing a role may fail then

@@ -76,7 +76,7 @@ func FuzzPlanKeys(f *testing.F) {
 		letters := func(text string) []string {
 			var all []string
 			for _, r := range text {
-				if letter := string(rune('A' + r%5)); len(all) < maxCredentials && !slices.Contains(all, letter) {
+				if letter := string('A' + r%5); len(all) < maxCredentials && !slices.Contains(all, letter) {
 					all = append(all, letter)
 				}
 			}

@@ -49,7 +49,7 @@ func (s *shared) find(ctx context.Context, appID string, f *found) bool {
 	skip := s.written[appID] || s.lookups < fewLookups || f.api == nil || f.api.principal.assignmentRequired
 	if !skip && s.lists == nil {
 		s.lists = &lists{done: make(chan struct{})}
-		go s.read(s.lists)
+		go s.read(s.lists) //nolint:gosec // G118: the lists are shared, so no one caller's context may end the read
 	}
 	lists := s.lists
 	s.mu.Unlock()

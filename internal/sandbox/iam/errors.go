@@ -32,8 +32,8 @@ func alreadyExists(format string, args ...any) error {
 	return &authz.Error{Code: "EntityAlreadyExists", Message: fmt.Sprintf(format, args...), Status: http.StatusConflict}
 }
 
-func deleteConflict(format string, args ...any) error {
-	return &authz.Error{Code: "DeleteConflict", Message: fmt.Sprintf(format, args...), Status: http.StatusConflict}
+func deleteConflict(message string) error {
+	return &authz.Error{Code: "DeleteConflict", Message: message, Status: http.StatusConflict}
 }
 
 func limitExceeded(format string, args ...any) error {

@@ -19,11 +19,6 @@ func (c *call) allow(action, resource string, conditions map[string][]string) er
 	return c.s.cfg.Guard.Authorize(c.r, c.caller, action, resource, conditions, document)
 }
 
-// may is allow as a question.
-func (c *call) may(action, resource string) bool {
-	return c.allow(action, resource, c.conditions(action)) == nil
-}
-
 func (c *call) resource() string {
 	switch {
 	case c.bucket == "":

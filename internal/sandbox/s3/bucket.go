@@ -111,7 +111,7 @@ func (c *call) listBuckets() error {
 	}
 	c.s.mu.RUnlock()
 	slices.SortFunc(out.Buckets.Bucket, func(a, b listedBucket) int { return strings.Compare(a.Name, b.Name) })
-	return c.answer(http.StatusOK, out)
+	return c.answer(out)
 }
 
 // owner is the canonical user of the account: any value of 64 hex digits.
@@ -131,7 +131,7 @@ func (c *call) getBucketLocation() error {
 	if region == "us-east-1" {
 		region = "" // as S3 has it
 	}
-	return c.answer(http.StatusOK, locationResult{Xmlns: namespace, Region: region})
+	return c.answer(locationResult{Xmlns: namespace, Region: region})
 }
 
 type versioningResult struct {
@@ -140,7 +140,7 @@ type versioningResult struct {
 }
 
 func (c *call) getBucketVersioning() error {
-	return c.answer(http.StatusOK, versioningResult{Xmlns: namespace})
+	return c.answer(versioningResult{Xmlns: namespace})
 }
 
 const largestPolicy = 20 << 10 // bytes

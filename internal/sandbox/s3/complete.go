@@ -98,7 +98,7 @@ func (c *call) completeUpload() error {
 	setEncryption(c.w.Header(), o)
 	sums := copied{}
 	sums.set(o.checksum.algorithm, o.checksum.value)
-	return c.answer(http.StatusOK, completeResult{
+	return c.answer(completeResult{
 		Xmlns: namespace, Location: c.location(), Bucket: c.bucket, Key: c.key, ETag: quoted(o.etag),
 		ChecksumCRC32: sums.ChecksumCRC32, ChecksumCRC32C: sums.ChecksumCRC32C, ChecksumCRC64NVME: sums.ChecksumCRC64NVME,
 		ChecksumSHA1: sums.ChecksumSHA1, ChecksumSHA256: sums.ChecksumSHA256, ChecksumType: o.checksum.kind,

@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"encoding/xml"
 	"io"
-	"net/http"
 	"strings"
 )
 
@@ -62,7 +61,7 @@ func (c *call) copyObject() error {
 	out := copied{XMLName: xml.Name{Local: "CopyObjectResult"}, Xmlns: namespace, LastModified: timestamp(o.modified), ETag: quoted(o.etag), ChecksumType: o.checksum.kind}
 	out.set(o.checksum.algorithm, o.checksum.value)
 	setEncryption(c.w.Header(), o)
-	return c.answer(http.StatusOK, out)
+	return c.answer(out)
 }
 
 // digestCopy computes the ETag and the checksum of a copy, which is one piece even where the source has parts.

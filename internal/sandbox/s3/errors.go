@@ -103,14 +103,14 @@ func asFailure(err error) *failure {
 }
 
 // answer writes an XML document.
-func (c *call) answer(status int, document any) error {
+func (c *call) answer(document any) error {
 	body, err := xml.Marshal(document)
 	if err != nil {
 		return err
 	}
 	c.w.Header().Set("Content-Type", "application/xml")
 	c.w.Header().Set("Content-Length", strconv.Itoa(len(xml.Header)+len(body)))
-	c.w.WriteHeader(status)
+	c.w.WriteHeader(http.StatusOK)
 	_, _ = c.w.Write(append([]byte(xml.Header), body...)) // a client that is gone needs no answer
 	return nil
 }

@@ -3,7 +3,6 @@ package s3
 import (
 	"encoding/base64"
 	"encoding/xml"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -172,7 +171,7 @@ func (c *call) listObjectsV2() error {
 	if p.truncated {
 		out.NextContinuationToken = base64.URLEncoding.EncodeToString([]byte(p.last))
 	}
-	return c.answer(http.StatusOK, out)
+	return c.answer(out)
 }
 
 type listV1 struct {
@@ -206,5 +205,5 @@ func (c *call) listObjects() error {
 	if p.truncated && l.delimiter != "" { // without a delimiter the last key is the marker
 		out.NextMarker = l.encode(p.last)
 	}
-	return c.answer(http.StatusOK, out)
+	return c.answer(out)
 }

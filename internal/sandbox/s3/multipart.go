@@ -74,7 +74,7 @@ func (c *call) createUpload() error {
 		h.Set("X-Amz-Checksum-Type", u.kind)
 	}
 	setEncryption(h, &object{attributes: a})
-	return c.answer(http.StatusOK, createResult{Xmlns: namespace, Bucket: c.bucket, Key: c.key, UploadID: u.id})
+	return c.answer(createResult{Xmlns: namespace, Bucket: c.bucket, Key: c.key, UploadID: u.id})
 }
 
 func (s *Service) uploadID() string { return hex.EncodeToString(s.random(32)) }
@@ -221,7 +221,7 @@ func (c *call) uploadPartCopy() error {
 	if u.asked {
 		out.set(u.algorithm, p.checksum)
 	}
-	return c.answer(http.StatusOK, out)
+	return c.answer(out)
 }
 
 func (c *call) abortUpload() error {

@@ -173,7 +173,7 @@ func (c *call) deleteObjects() error {
 			out.Deleted = append(out.Deleted, deletedKey{one.Key})
 		}
 	}
-	return c.answer(http.StatusOK, out)
+	return c.answer(out)
 }
 
 func (c *call) deleteOne(key, version string) error {

@@ -24,7 +24,7 @@ func (c *call) getTagging() error {
 	for _, key := range slices.Sorted(maps.Keys(o.tags)) {
 		out.TagSet.Tag = append(out.TagSet.Tag, tag{key, o.tags[key]})
 	}
-	return c.answer(http.StatusOK, out)
+	return c.answer(out)
 }
 
 func (c *call) putTagging() error {

@@ -3,7 +3,6 @@ package s3
 import (
 	"cmp"
 	"encoding/xml"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -84,7 +83,7 @@ func (c *call) listParts() error {
 		out.Part = append(out.Part, u.describe(p))
 		out.NextPartNumberMarker = p.number
 	}
-	return c.answer(http.StatusOK, out)
+	return c.answer(out)
 }
 
 func (u *upload) describe(p part) listedPart {
@@ -166,7 +165,7 @@ func (c *call) listUploads() error {
 	if !out.IsTruncated {
 		out.NextKeyMarker, out.NextUploadIDMarker = "", ""
 	}
-	return c.answer(http.StatusOK, out)
+	return c.answer(out)
 }
 
 func (c *call) describeUpload(u *upload, l listing) listedUpload {
