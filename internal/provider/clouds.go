@@ -27,6 +27,7 @@ import (
 // clouds makes the adapters and controllers of one run, each when first needed and then once.
 type clouds struct {
 	settings *settings
+	prefixes prefixes
 
 	mu          sync.Mutex
 	aws         *awsClients

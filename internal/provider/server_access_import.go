@@ -90,6 +90,7 @@ func (r *serverAccess) adopted(ctx context.Context, role iam.Role, server onboar
 		KMSKeyARN:            optional(permissions.KMSKeyARN),
 		MaxSessionDuration:   types.Int64Value(int64(role.MaxSessionDuration / time.Second)),
 		PermissionsBoundary:  optional(role.PermissionsBoundary),
+		AllowPrefixOverlap:   types.BoolValue(false),
 		DeletionProtection:   types.BoolValue(false),
 		Tags:                 types.MapNull(types.StringType),
 		TagsAll:              stringMap(onboarding.Journal{}.UserTags(role.Tags)),

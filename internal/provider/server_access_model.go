@@ -37,6 +37,7 @@ type serverAccessModel struct {
 	KMSKeyARN            types.String   `tfsdk:"kms_key_arn"`
 	PermissionsBoundary  types.String   `tfsdk:"permissions_boundary"`
 	Tags                 types.Map      `tfsdk:"tags"`
+	AllowPrefixOverlap   types.Bool     `tfsdk:"allow_prefix_overlap"`
 	DeletionProtection   types.Bool     `tfsdk:"deletion_protection"`
 	ID                   types.String   `tfsdk:"id"`
 	RoleName             types.String   `tfsdk:"role_name"`

@@ -138,6 +138,10 @@ func (p *planning) run(ctx context.Context) diag.Diagnostics {
 	want, more := p.known(ctx, region)
 	diags.Append(more...)
 	p.plan.setNames(i, want)
+	if err := p.overlap(want); err != nil {
+		diags.AddAttributeError(path.Root("s3_path_prefix"), "Prefixes overlap",
+			sentence(err)+" Give each server a prefix of its own, or set allow_prefix_overlap = true on both.")
+	}
 	if p.policyKnown() && want.Partition != "" {
 		p.plan.PermissionsPolicy = types.StringValue(want.Permissions().Document())
 	}
@@ -151,6 +155,16 @@ func (p *planning) run(ctx context.Context) diag.Diagnostics {
 	p.plan.setResolved(resolved)
 	p.client(i.kind, resolved)
 	return diags
+}
+
+// overlap compares the prefix with those of the other servers of the run.
+func (p *planning) overlap(want onboarding.Desired) error {
+	if p.plan.BucketName.IsUnknown() || p.plan.S3PathPrefix.IsUnknown() || p.plan.AllowPrefixOverlap.IsUnknown() {
+		return nil
+	}
+	return p.clouds.prefixes.add(claim{
+		server: want.ID(), bucket: want.Bucket, prefix: want.Prefix, shared: p.plan.AllowPrefixOverlap.ValueBool(),
+	})
 }
 
 // known reads the plan into a Desired, with nothing for what is not known yet.

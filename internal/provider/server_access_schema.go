@@ -123,6 +123,12 @@ func accessAttributes() map[string]schema.Attribute {
 			MarkdownDescription: "Tags of the role, over the provider's `default_tags`.",
 			Validators:          []validator.Map{tagsValidator{}},
 		},
+		"allow_prefix_overlap": schema.BoolAttribute{
+			Optional: true, Computed: true,
+			Default: booldefault.StaticBool(false),
+			MarkdownDescription: "Allows a prefix that is equal to another server's, or lies inside it or around it, where that server allows it " +
+				"too. Defaults to `false`: servers of one run that could get at each other's objects are refused.",
+		},
 		"deletion_protection": schema.BoolAttribute{
 			Optional: true, Computed: true,
 			Default:             booldefault.StaticBool(false),
