@@ -177,6 +177,10 @@ func (c *Controller) undo(ctx context.Context, done []step, failure *Failure) {
 		if s.undo == nil || (s.journal && len(failure.Remains) > 0) {
 			continue
 		}
+		if s.makes == theRole && slices.ContainsFunc(failure.Remains, func(r Remnant) bool { return r.within != theRole }) {
+			failure.Remains = append(failure.Remains, Remnant{What: s.remains, Err: errKept, within: s.within})
+			continue
+		}
 		c.trace(ctx, "undo", map[string]any{"operation": failure.Operation, "step": s.name})
 		if err := c.persist(ctx, s.undo); err != nil {
 			failure.Remains = append(failure.Remains, Remnant{What: s.remains, Err: err, within: s.within})
@@ -187,6 +191,9 @@ func (c *Controller) undo(ctx context.Context, done []step, failure *Failure) {
 		}
 	}
 }
+
+// errKept is why a role is not removed while something outside it could not be: its tags are what finds that again.
+var errKept = errors.New("closed, and kept as the record of what else is left")
 
 // persist repeats an undo, whose calls are all idempotent, while its failures may pass.
 func (c *Controller) persist(ctx context.Context, undo func(context.Context) error) error {

@@ -73,6 +73,11 @@ func parseJournal(tags map[string]string) Journal {
 	return j
 }
 
+// foreignTo reports whether the journal is that of another onboarding than the one of the id, where both are known.
+func (j Journal) foreignTo(onboardingID string) bool {
+	return onboardingID != "" && j.OnboardingID != "" && j.OnboardingID != onboardingID
+}
+
 // tags writes the journal, so that parseJournal reads it back. Times are kept in whole seconds.
 func (j Journal) tags() map[string]string {
 	tags := map[string]string{

@@ -48,6 +48,8 @@ func (c *Controller) Observe(ctx context.Context, want Resolved, ref Reference) 
 		role, err = insist(ctx, c, func() (iam.Role, error) { return c.roles.Read(ctx, want.Name()) })
 	}
 	switch {
+	case err == nil && parseJournal(role.Tags).foreignTo(ref.OnboardingID):
+		// The name is another onboarding's now, from another state: nothing of it is this one's to show, change or remove.
 	case err == nil:
 		o.Role, o.Journal = &role, parseJournal(role.Tags)
 	case !apierror.Is(err, apierror.NotFound):

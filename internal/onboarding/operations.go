@@ -1,6 +1,7 @@
 package onboarding
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -78,7 +79,7 @@ func (c *Controller) readAll(ctx context.Context, w *work, ref Reference) error 
 	if err != nil && !apierror.Is(err, apierror.NotFound) {
 		return fmt.Errorf("read role %s: %w", w.name(), err)
 	}
-	if err == nil {
+	if err == nil && !parseJournal(role.Tags).foreignTo(ref.OnboardingID) {
 		w.role = role
 	}
 	journal := parseJournal(w.role.Tags)
@@ -102,7 +103,10 @@ func (c *Controller) readClient(ctx context.Context, w *work, ids ...string) (er
 			return err
 		}
 	}
-	return nil
+	if id := cmp.Or(ids...); id != "" { // before another is made
+		w.client, err = c.insistOnClient(ctx, w.want.Desired, id)
+	}
+	return err
 }
 
 // Delete takes a server's access away: first the trust, last the role. What is gone already is no error, so a Delete
@@ -116,8 +120,26 @@ func (c *Controller) Delete(ctx context.Context, want Resolved, ref Reference) e
 // removal lists the steps of a Delete.
 func (w *work) removal(ref Reference) []step {
 	gone := false
+	var journal Journal
+	// A client that is gone may have left its id behind, in places where only the journal still says that it did.
+	ids := func() []string {
+		ids := []string{w.client.ID, journal.ClientID}
+		return slices.Compact(slices.DeleteFunc(ids, func(id string) bool { return id == "" }))
+	}
 	steps := []step{{
-		name: "close trust policy of role " + w.name(),
+		name: "read role " + w.name(),
+		do: func(ctx context.Context) error {
+			role, err := w.c.roles.Read(ctx, w.name())
+			journal = parseJournal(role.Tags)
+			if gone = apierror.Is(err, apierror.NotFound) || journal.foreignTo(ref.OnboardingID); gone {
+				journal = Journal{}
+				return nil
+			}
+			return err
+		},
+	}, {
+		name:   "close trust policy of role " + w.name(),
+		needed: func() bool { return !gone },
 		do: func(ctx context.Context) error {
 			err := w.c.roles.SetTrust(ctx, w.name(), access.DenyAll())
 			if gone = apierror.Is(err, apierror.NotFound); gone {
@@ -134,19 +156,27 @@ func (w *work) removal(ref Reference) []step {
 		},
 	}, {
 		name:   "remove client " + w.name() + " from OIDC provider " + w.want.Identity.ProviderARN,
-		needed: func() bool { return w.want.Mode == access.AZP && w.client.Exists() },
+		needed: func() bool { return w.want.Mode == access.AZP || journal.Mode == access.AZP },
 		do: func(ctx context.Context) error {
-			err := w.c.roles.RemoveAudience(ctx, w.want.Identity.ProviderARN, w.client.ID)
-			if apierror.Is(err, apierror.NotFound) {
-				return nil
+			for _, id := range ids() {
+				err := w.c.roles.RemoveAudience(ctx, w.want.Identity.ProviderARN, id)
+				if err != nil && !apierror.Is(err, apierror.NotFound) {
+					return err
+				}
 			}
-			return err
+			return nil
 		},
 	}, {
 		name:   "delete mapping row of " + w.name(),
-		needed: func() bool { return w.want.Mode == access.Vending && w.client.Exists() },
+		needed: func() bool { return w.want.Mode == access.Vending },
 		do: func(ctx context.Context) error {
-			return w.c.mappings.Delete(ctx, w.want.Identity.Vending.Table, w.c.rowKey(w.want.Issuer, w.client.ID), ref.RoleARN)
+			for _, id := range ids() {
+				err := w.c.mappings.Delete(ctx, w.want.Identity.Vending.Table, w.c.rowKey(w.want.Issuer, id), ref.RoleARN)
+				if err != nil {
+					return err
+				}
+			}
+			return nil
 		},
 	}, {
 		name:   "delete client " + w.name(),

@@ -61,13 +61,17 @@ func (w *work) createRole() step {
 		makes:   theRole,
 		do: func(ctx context.Context) error {
 			until := w.claim.expiry()
+			mode := w.want.Mode
+			if w.listed {
+				mode = access.AZP // until the end of an update that takes the client off the OIDC provider's list
+			}
 			tags := maps.Clone(w.want.Tags)
 			if tags == nil {
 				tags = map[string]string{}
 			}
 			maps.Copy(tags, Journal{
 				Server: w.want.Server, Environment: w.want.Environment, Provider: w.c.clients.Kind(), OnboardingID: w.id,
-				ClientID: w.client.ID, Mode: w.want.Mode, Phase: Pending, Holder: w.claim.holder, Until: until,
+				ClientID: w.client.ID, Mode: mode, Phase: Pending, Holder: w.claim.holder, Until: until,
 			}.tags())
 			role, err := w.c.roles.Create(ctx, iam.RoleSpec{
 				Name:                w.name(),
@@ -133,17 +137,22 @@ func (w *work) adopt(ctx context.Context, taken error) error {
 	if w.client.Exists() {
 		return &Owned{Role: role.Name, ImportID: "", Reason: "another onboarding has taken the name"}
 	}
-	role, err = w.claim.takeOver(ctx, w.want.Desired, role)
-	if err != nil {
+	if parseJournal(role.Tags).Holder != w.claim.holder { // else it was taken over by an attempt that failed later
+		if role, err = w.claim.takeOver(ctx, w.want.Desired, role); err != nil {
+			return err
+		}
+	}
+	// Until all of it has been read it is not this work's own: a step that does not know of the client would make another.
+	j, found := parseJournal(role.Tags), *w
+	found.role, found.id, found.adopted = role, j.OnboardingID, true
+	if found.client, err = w.c.find(ctx, w.want.Desired, j.ClientID, j.OnboardingID); err != nil {
 		return err
 	}
-	j := parseJournal(role.Tags)
-	w.role, w.id, w.adopted = role, j.OnboardingID, true
-	w.client, err = w.c.find(ctx, w.want.Desired, j.ClientID, j.OnboardingID)
-	if err != nil {
+	if err = w.c.observeAround(ctx, &found, j.ClientID); err != nil {
 		return err
 	}
-	return w.c.observeAround(ctx, w, j.ClientID)
+	*w = found
+	return nil
 }
 
 // applyPart makes or mends one part of the client.
@@ -175,7 +184,7 @@ func (w *work) applyPart(part idp.Part, first bool) step {
 				found.Secret = w.client.Secret
 			}
 			w.client = found
-			return len(part.Deviations(found, w.spec())) == 0, nil
+			return len(part.Deviations(found, w.spec())) == 0 && (part.Name != idp.SecretPart || !w.secretLost()), nil
 		},
 		undo: func(ctx context.Context) error {
 			if w.adopted {

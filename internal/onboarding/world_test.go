@@ -417,7 +417,7 @@ func (w *world) controller() *Controller {
 		mu.Lock()
 		defer mu.Unlock()
 		ids++
-		return fmt.Sprintf("id-%p-%d", w, ids+len(w.calls)*100)
+		return fmt.Sprintf("id-%p-%d", &ids, ids) // no two processes make the same
 	}})
 }
 

@@ -1,0 +1,694 @@
+package onboarding
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"reflect"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/apierror"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/iam"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/rolemap"
+	"pgregory.net/rapid"
+)
+
+// sequences is how many random sequences TestPromisesHold plays, unless -rapid.checks says otherwise.
+const sequences = "2500"
+
+// TestPromisesHold plays random sequences of what people, machines and bad luck do to servers, and looks after every act
+// whether the promises of an onboarding hold:
+//
+//   - no orphan: whatever is ours can be found by a role's journal or by a Terraform state;
+//   - no duplicate: a server never has two clients;
+//   - nothing of others is touched;
+//   - no role is opened before everything else stands;
+//   - no secret is lost: a state that an apply has written knows its client's secret;
+//   - and once the faults end, plain applies bring every server to its final state, and plain destroys to nothing.
+func TestPromisesHold(t *testing.T) {
+	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue {
+		if err := f.Value.Set(sequences); err != nil {
+			t.Fatal(err)
+		}
+	}
+	acts, faults := 0, 0
+	rapid.Check(t, func(rt *rapid.T) {
+		s := drawScript(rt)
+		rapid.SyncTest(rt, func(rt *rapid.T) {
+			p := newPlay(rt, s)
+			p.run()
+			acts, faults = acts+len(s.Acts), faults+p.struck
+		})
+	})
+	t.Logf("%d acts, %d faults", acts, faults)
+}
+
+// script is a whole sequence, as plain data, so that a failure prints it.
+type script struct {
+	Hidden bool   // the identity provider does not show secrets
+	Seed   uint64 // of the calls' latencies
+	Acts   []act
+}
+
+// act is what happens next; processes run at the same time.
+type act struct {
+	Drift     string // what somebody does by hand first; empty: nothing
+	On        int    // the server that it is done to
+	Processes []processScript
+}
+
+// processScript is one run of Terraform.
+type processScript struct {
+	Verb   string // "apply", "destroy", "refresh"
+	Server int    // its number
+	State  int    // which Terraform state: two states know nothing of each other
+	Change int    // which of its configurations
+	Blows  []strike
+}
+
+// strike is what happens to some calls of a process, counted from 1, reads included.
+type strike struct {
+	Call, Times int
+	Blow        hit
+}
+
+// hit is what happens to one call.
+type hit string
+
+const (
+	dropBefore  hit = "lost before"
+	dropAfter   hit = "lost after"
+	refuse      hit = "refused"
+	throttle    hit = "throttled"
+	unreachable hit = "unreachable"
+	killBefore  hit = "killed before"
+	killAfter   hit = "killed after"
+	interrupt   hit = "interrupted"
+	stale       hit = "stale" // a read answers as of a second ago
+)
+
+var (
+	hits   = []hit{dropBefore, dropAfter, refuse, throttle, unreachable, killBefore, killAfter, interrupt, stale}
+	verbs  = []string{"apply", "apply", "apply", "apply", "destroy", "refresh"}
+	drifts = []string{"", "", "", "delete role", "delete client", "delete grant", "delete both", "widen policy", "delete policy", "close", "untag", "unlist", "delete row"}
+)
+
+const (
+	servers = 3
+	changes = 4
+)
+
+func drawScript(rt *rapid.T) script {
+	blow := rapid.Custom(func(rt *rapid.T) strike {
+		return strike{Call: rapid.IntRange(1, 24).Draw(rt, "call"), Times: rapid.SampledFrom([]int{1, 1, 1, 2, 4, 12}).Draw(rt, "times"),
+			Blow: rapid.SampledFrom(hits).Draw(rt, "blow")}
+	})
+	process := rapid.Custom(func(rt *rapid.T) processScript {
+		return processScript{
+			Verb: rapid.SampledFrom(verbs).Draw(rt, "verb"), Server: rapid.IntRange(0, servers-1).Draw(rt, "server"),
+			State: rapid.SampledFrom([]int{0, 0, 0, 0, 1}).Draw(rt, "state"), Change: rapid.IntRange(0, changes-1).Draw(rt, "change"),
+			Blows: rapid.SliceOfN(blow, 0, 3).Draw(rt, "blows"),
+		}
+	})
+	one := rapid.Custom(func(rt *rapid.T) act {
+		return act{
+			Drift: rapid.SampledFrom(drifts).Draw(rt, "drift"), On: rapid.IntRange(0, servers-1).Draw(rt, "on"),
+			Processes: rapid.SliceOfN(process, 1, 2).Draw(rt, "processes"),
+		}
+	})
+	s := script{
+		Hidden: rapid.Bool().Draw(rt, "hidden"), Seed: rapid.Uint64().Draw(rt, "seed"),
+		Acts: rapid.SliceOfN(one, 1, 6).Draw(rt, "acts"),
+	}
+	for i := range s.Acts { // Terraform locks a state: two runs at once have two states
+		p := s.Acts[i].Processes
+		if len(p) == 2 && p[0].Server == p[1].Server && p[0].State == p[1].State {
+			p[1].State = 1 - p[0].State
+		}
+	}
+	return s
+}
+
+// play is a script being played.
+type play struct {
+	t       *rapid.T
+	s       script
+	w       *world
+	ids     int
+	struck  int
+	known   [servers][2]remembered // what the Terraform states know
+	foreign map[string]any
+	past    []moment // for stale reads
+	// Clients whose maker was killed after it had let them in and before Terraform's state had their secret. Where the
+	// identity provider hides it, the secret is then known to nobody, and the user is told to rotate it.
+	excused map[string]bool
+}
+
+// moment is what the world was.
+type moment struct {
+	at      time.Time
+	roles   map[string]iam.Role
+	clients map[string]registered
+	rows    map[string]rolemap.Row
+}
+
+// remembered is what a Terraform state knows of one server.
+type remembered struct {
+	exists, tainted bool
+	applied         Resolved
+	ref             Reference
+	secret          idp.Secret
+	imported        bool // by import, which cannot know a secret that the identity provider hides
+}
+
+func newPlay(t *rapid.T, s script) *play {
+	p := &play{t: t, s: s, w: newWorld(), excused: map[string]bool{}}
+	p.w.readable = !s.Hidden
+	p.w.undoFails = true // closing a role may fail too; deleting it then is right
+	other := serverNamed("web-1").Name()
+	p.w.roles[other] = iam.Role{Name: other, Tags: map[string]string{"Team": "others"}, TrustPolicy: access.DenyAll()}
+	// A client of another's that bears the name of one of ours: names are not unique.
+	twin := configuration(0, 0).Name()
+	p.w.clients["foreign"] = &registered{client: idp.Client{ID: "foreign", Name: twin, Secret: "not ours"}, granted: true}
+	p.w.listed["foreign"] = true
+	p.w.rows["foreign"] = rolemap.Row{ClientID: "foreign", RoleARN: "arn:aws:iam::123456789012:role/foreign"}
+	p.foreign = p.others()
+	p.note()
+	return p
+}
+
+// configuration is what one of the versions of a server's configuration asks for. The second server moves between trust
+// modes.
+func configuration(server, change int) Resolved {
+	want := serverNamed(fmt.Sprintf("web-%d", 10+server))
+	switch change {
+	case 1:
+		want.Permission, want.MaxSessionDuration, want.Tags = access.Write, 2*time.Hour, map[string]string{"Owner": "b"}
+	case 2:
+		want.Prefix, want.PermissionsBoundary = "moved/", "arn:aws:iam::123456789012:policy/boundary"
+		want.Mode = []access.Mode{access.Plain, access.AZP, access.Plain}[server]
+	case 3:
+		want.Mode = []access.Mode{access.AZP, access.Plain, access.Plain}[server]
+	}
+	want.Identity.Vending = Vending{RoleARN: "arn:aws:iam::123456789012:role/vending", URL: "https://vending.example/", Table: "client-roles"}
+	return want
+}
+
+func (p *play) run() {
+	for i, a := range p.s.Acts {
+		p.drift(a.Drift, configuration(a.On, 0))
+		var wait sync.WaitGroup
+		for n, ps := range a.Processes {
+			if p.contested(ps) {
+				continue
+			}
+			run := p.process(ps, uint64(i*2+n))
+			wait.Go(run.main)
+		}
+		wait.Wait()
+		p.check(fmt.Sprintf("after act %d", i+1))
+	}
+	p.settle()
+}
+
+// contested reports whether a run would fight with another Terraform state over a server that the other knows and that
+// is in pieces. Whoever keeps one server in two states must mend it from the one that has it.
+func (p *play) contested(s processScript) bool {
+	role := p.w.roles[configuration(s.Server, 0).Name()]
+	return p.known[s.Server][1-s.State].exists && parseJournal(role.Tags).Phase != Ready
+}
+
+// settle is what people do when the faults are over: they apply, and later destroy.
+func (p *play) settle() {
+	for _, verb := range []string{"apply", "destroy"} {
+		for n := range servers {
+			if p.known[n][0].exists && p.known[n][1].exists { // one has the server, the other what its failure left
+				loser := 1
+				if p.known[n][0].tainted {
+					loser = 0
+				}
+				p.plainly("destroy", n, loser)
+			}
+			state := 0
+			if p.known[n][1].exists {
+				state = 1
+			}
+			p.plainly(verb, n, state)
+		}
+		p.check("after the last " + verb)
+		for n := range servers {
+			p.final(verb, configuration(n, n%changes))
+		}
+	}
+}
+
+// plainly runs Terraform without faults, and it must succeed.
+func (p *play) plainly(verb string, server, state int) {
+	run := p.process(processScript{Verb: verb, Server: server, State: state, Change: server % changes}, 1000)
+	var wait sync.WaitGroup
+	wait.Go(run.main)
+	wait.Wait()
+	if run.err != nil {
+		p.t.Fatalf("after the faults: %s of server %d from state %d: %v", verb, server, state, run.err)
+	}
+}
+
+// final compares one server with what it must be in the end.
+func (p *play) final(verb string, want Resolved) {
+	w := p.w
+	role, ok := w.roles[want.Name()]
+	mine := p.clientsOf(want)
+	if verb == "destroy" {
+		if ok || len(mine) > 0 || (len(w.listed) != 1 && want.Server == "web-12") {
+			p.t.Fatalf("after destroy: role %v, clients %d, listed %v", ok, len(mine), w.listed)
+		}
+		for _, row := range w.rows {
+			if row.ServerName == want.Server {
+				p.t.Fatalf("after destroy: row %+v", row)
+			}
+		}
+		return
+	}
+	if !ok || len(mine) != 1 {
+		p.t.Fatalf("after apply: role %v, clients %d", ok, len(mine))
+	}
+	client := mine[0]
+	wrong := map[string]bool{
+		"grant":    !client.granted,
+		"trust":    !access.Equivalent(role.TrustPolicy, want.trust(client.client)),
+		"policies": !maps.EqualFunc(role.InlinePolicies, want.Permissions().Policies(), access.Equivalent),
+		"tags":     !maps.Equal(userTags(role.Tags), want.Tags),
+		"duration": role.MaxSessionDuration != want.MaxSessionDuration,
+		"boundary": role.PermissionsBoundary != want.PermissionsBoundary,
+		"phase":    parseJournal(role.Tags).Phase != Ready,
+		"client":   parseJournal(role.Tags).ClientID != client.client.ID,
+		"listed":   w.listed[client.client.ID] != (want.Mode == access.AZP),
+	}
+	_, mapped := w.rows[rolemap.Key(want.Issuer, client.client.ID)]
+	wrong["row"] = want.Mode == access.Vending && !mapped
+	for what, is := range wrong {
+		if is {
+			p.t.Fatalf("after apply: %s of %s is not as it must be: %+v, client %s listed %v", what, want.Server, role, client.client.ID, w.listed)
+		}
+	}
+}
+
+func (p *play) clientsOf(want Resolved) []*registered {
+	var mine []*registered
+	for id, r := range p.w.clients {
+		if id != "foreign" && r.client.Name == want.Name() {
+			mine = append(mine, r)
+		}
+	}
+	return mine
+}
+
+// check looks whether the promises hold.
+func (p *play) check(when string) {
+	p.t.Helper()
+	w := p.w
+	if len(w.breaches) > 0 {
+		p.t.Fatalf("%s: %v", when, w.breaches)
+	}
+	if now := p.others(); !reflect.DeepEqual(now, p.foreign) {
+		p.t.Fatalf("%s: what is others' was touched: %v", when, now)
+	}
+	for n := range servers {
+		want := configuration(n, 0)
+		mine := p.clientsOf(want)
+		if len(mine) > 1 {
+			p.t.Fatalf("%s: server %d has %d clients", when, n, len(mine))
+		}
+		for _, r := range mine {
+			if !p.findable(n, r.client) {
+				p.t.Fatalf("%s: client %s is an orphan", when, r.client.ID)
+			}
+		}
+		for _, known := range p.known[n] {
+			r := w.clients[known.ref.ClientID]
+			unknown := known.secret == "" && (known.imported || (r != nil && p.excused[r.client.ID]))
+			if known.exists && !known.tainted && !unknown && r != nil && known.secret != r.client.Secret {
+				p.t.Fatalf("%s: the secret of client %s is lost", when, r.client.ID)
+			}
+		}
+	}
+}
+
+// findable reports whether a role's journal or a state leads to the client.
+func (p *play) findable(n int, client idp.Client) bool {
+	j := parseJournal(p.w.roles[client.Name].Tags)
+	if j.OnboardingID == client.OnboardingID || j.ClientID == client.ID {
+		return true
+	}
+	for _, known := range p.known[n] {
+		if known.exists && (known.ref.OnboardingID == client.OnboardingID || known.ref.ClientID == client.ID) {
+			return true
+		}
+	}
+	return false
+}
+
+// others is everything that is not ours.
+func (p *play) others() map[string]any {
+	return map[string]any{
+		"role": p.w.roles[serverNamed("web-1").Name()], "client": fmt.Sprintf("%+v", *p.w.clients["foreign"]),
+		"listed": p.w.listed["foreign"], "row": p.w.rows["foreign"],
+	}
+}
+
+// drift is what somebody does by hand.
+func (p *play) drift(what string, want Resolved) {
+	w := p.w
+	role, ok := w.roles[want.Name()]
+	role.Tags, role.InlinePolicies = maps.Clone(role.Tags), maps.Clone(role.InlinePolicies)
+	mine := p.clientsOf(want)
+	switch what {
+	case "delete role":
+		if parseJournal(role.Tags).Phase != Ready {
+			break // who deletes the journal of an unfinished onboarding by hand takes over cleaning up
+		}
+		delete(w.roles, want.Name())
+		ok = false
+	case "delete client", "delete both":
+		for _, r := range mine {
+			delete(w.clients, r.client.ID)
+		}
+		if what == "delete both" {
+			delete(w.roles, want.Name())
+			ok = false
+		}
+	case "delete grant":
+		for _, r := range mine {
+			r.granted = false
+		}
+	case "unlist":
+		for _, r := range mine {
+			delete(w.listed, r.client.ID)
+		}
+	case "delete row":
+		for _, r := range mine {
+			delete(w.rows, rolemap.Key(want.Issuer, r.client.ID))
+		}
+	case "widen policy":
+		if !ok {
+			break
+		}
+		role.InlinePolicies[access.ObjectPolicy] = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}`
+	case "delete policy":
+		delete(role.InlinePolicies, access.ObjectPolicy)
+	case "close":
+		role.TrustPolicy = access.DenyAll()
+	case "untag":
+		delete(role.Tags, "Team")
+	}
+	if ok {
+		w.roles[want.Name()] = role
+	} else if len(p.clientsOf(want)) == 0 { // whoever deletes all by hand deletes all: nothing is left to find the rest by
+		maps.DeleteFunc(w.listed, func(id string, _ bool) bool { return w.clients[id] == nil })
+	}
+	p.note()
+}
+
+// note remembers the world for stale reads.
+func (p *play) note() {
+	m := moment{at: time.Now(), roles: maps.Clone(p.w.roles), clients: map[string]registered{}, rows: maps.Clone(p.w.rows)}
+	for id, r := range p.w.clients {
+		m.clients[id] = *r
+	}
+	p.past = append(p.past, m)
+	if len(p.past) > 64 {
+		p.past = p.past[1:]
+	}
+}
+
+// before is what the world was a second ago.
+func (p *play) before() *world {
+	m := p.past[0]
+	for _, later := range slices.Backward(p.past) {
+		if time.Since(later.at) >= time.Second {
+			m = later
+			break
+		}
+	}
+	old := newWorld()
+	old.readable, old.roles, old.rows, old.listed = p.w.readable, m.roles, m.rows, p.w.listed
+	for id, r := range m.clients {
+		old.clients[id] = &registered{client: r.client, granted: r.granted}
+	}
+	return old
+}
+
+// process is one run of Terraform with the provider in it. Its calls take time and meet their blows; when it is killed,
+// whatever it would do next never happens.
+type process struct {
+	*play
+	script processScript
+	random *rand.Rand
+	cancel context.CancelFunc
+	ctx    context.Context
+	calls  int
+	dead   bool
+	err    error
+	open   bool // the role was open when it began
+}
+
+func (p *play) process(s processScript, n uint64) *process {
+	r := &process{play: p, script: s, random: rand.New(rand.NewPCG(p.s.Seed, n))} //nolint:gosec // latencies of a test
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	role, ok := p.w.roles[configuration(s.Server, 0).Name()]
+	r.open = ok && !access.IsDenyAll(role.TrustPolicy)
+	return r
+}
+
+func (r *process) main() {
+	defer r.cancel()
+	controller := New(Config{Roles: r, Clients: processClients{r}, Mappings: processRows{r}, Clock: r, NewID: r.newID})
+	want := configuration(r.script.Server, r.script.Change)
+	known := &r.known[r.script.Server][r.script.State]
+	switch r.script.Verb {
+	case "apply":
+		r.err = r.apply(controller, known, want)
+	case "destroy":
+		r.err = r.destroy(controller, known)
+	case "refresh":
+		_, r.err = r.refresh(controller, known)
+	}
+}
+
+func (r *process) newID() string {
+	r.w.mu.Lock()
+	defer r.w.mu.Unlock()
+	r.ids++
+	return fmt.Sprintf("id-%d", r.ids)
+}
+
+// refresh reads what there is into the state, as the resource's Read does.
+func (r *process) refresh(c *Controller, known *remembered) (Observed, error) {
+	if !known.exists {
+		return Observed{}, nil
+	}
+	o, err := c.Observe(r.ctx, known.applied, known.ref)
+	if err != nil {
+		return o, err
+	}
+	if o.Gone() {
+		*known = remembered{}
+		return o, nil
+	}
+	known.ref.ClientID = o.Client.ID
+	switch {
+	case !o.Client.Exists():
+		known.secret = ""
+	case o.Client.Secret != "":
+		known.secret = o.Client.Secret
+	}
+	if o.Journal.OnboardingID != "" {
+		known.ref.OnboardingID = o.Journal.OnboardingID
+	}
+	return o, nil
+}
+
+// apply is terraform apply: refresh, plan, and what the plan asks for.
+func (r *process) apply(c *Controller, known *remembered, want Resolved) error {
+	o, err := r.refresh(c, known)
+	if err != nil {
+		return err
+	}
+	if known.exists && known.tainted {
+		if err := c.Delete(r.ctx, known.applied, known.ref); err != nil {
+			return err
+		}
+		*known = remembered{}
+	}
+	if known.exists {
+		if !differs(o, *known, want) {
+			return nil
+		}
+		outcome, err := c.Update(r.ctx, want, known.ref, known.secret)
+		if err == nil {
+			known.applied, known.imported = want, false
+			known.note(outcome)
+		} else if leftBehind(err) && outcome.Client.Exists() {
+			known.ref.ClientID, known.secret = outcome.Client.ID, outcome.Client.Secret
+		}
+		return err
+	}
+	outcome, err := c.Create(r.ctx, want)
+	if owned, ok := err.(*Owned); ok && owned.ImportID == want.ID() { //nolint:errorlint // it is never wrapped
+		return r.adopt(c, known, want)
+	}
+	if failure, ok := err.(*Failure); ok { //nolint:errorlint // it is never wrapped
+		if owned, ok := failure.Err.(*Owned); ok && owned.ImportID == want.ID() { //nolint:errorlint // as above
+			return r.adopt(c, known, want)
+		}
+	}
+	if err == nil || leftBehind(err) {
+		*known = remembered{exists: true, tainted: err != nil, applied: want}
+		known.note(outcome)
+	}
+	return err
+}
+
+// note keeps what an operation says of a client, as the provider writes it into the state.
+func (k *remembered) note(o Outcome) {
+	k.ref = Reference{ClientID: o.Client.ID, OnboardingID: o.OnboardingID, RoleARN: o.RoleARN}
+	if o.Client.Exists() && o.Client.Secret != "" {
+		k.secret = o.Client.Secret
+	}
+}
+
+// adopt is terraform import, which the error names as the way on, and an apply. While the faults last nobody does it.
+func (r *process) adopt(c *Controller, known *remembered, want Resolved) error {
+	if len(r.script.Blows) > 0 || r.known[r.script.Server][1-r.script.State].exists {
+		return fmt.Errorf("server %s has been onboarded already", want.ID())
+	}
+	role, err := r.Read(r.ctx, want.Name())
+	if err != nil {
+		return err
+	}
+	j := parseJournal(role.Tags)
+	*known = remembered{exists: true, applied: want, imported: r.s.Hidden, ref: Reference{ClientID: j.ClientID, OnboardingID: j.OnboardingID}}
+	return r.apply(c, known, want)
+}
+
+func (r *process) destroy(c *Controller, known *remembered) error {
+	if _, err := r.refresh(c, known); err != nil || !known.exists {
+		return err
+	}
+	if err := c.Delete(r.ctx, known.applied, known.ref); err != nil {
+		return err
+	}
+	*known = remembered{}
+	return nil
+}
+
+func leftBehind(err error) bool {
+	failure, ok := err.(*Failure) //nolint:errorlint // operations return it bare
+	return ok && len(failure.Remains) > 0
+}
+
+// differs reports whether a plan would show a difference.
+func differs(o Observed, known remembered, want Resolved) bool {
+	if len(o.Drift) > 0 || o.Role == nil || known.secret == "" || !reflect.DeepEqual(known.applied, want) {
+		return true
+	}
+	role := *o.Role
+	return !access.Equivalent(role.TrustPolicy, want.trust(o.Client)) || role.MaxSessionDuration != want.MaxSessionDuration ||
+		role.PermissionsBoundary != want.PermissionsBoundary || !maps.Equal(userTags(role.Tags), want.Tags) ||
+		!maps.EqualFunc(role.InlinePolicies, want.Permissions().Policies(), access.Equivalent)
+}
+
+// Now and Sleep make the process a Clock. A dead process does not wake up.
+func (r *process) Now() time.Time { return time.Now() }
+
+func (r *process) Sleep(ctx context.Context, d time.Duration) error {
+	err := systemClock{}.Sleep(ctx, d)
+	r.die()
+	return err
+}
+
+// kill ends the process in the middle of a call.
+func (r *process) kill() {
+	r.w.mu.Lock()
+	want := configuration(r.script.Server, r.script.Change)
+	if role, ok := r.w.roles[want.Name()]; ok && !access.IsDenyAll(role.TrustPolicy) && r.s.Hidden {
+		for _, c := range r.clientsOf(want) {
+			r.excused[c.client.ID] = true
+		}
+	}
+	r.w.mu.Unlock()
+	r.dead = true
+	runtime.Goexit()
+}
+
+func (r *process) die() {
+	if r.dead {
+		runtime.Goexit()
+	}
+}
+
+// blow says what happens to the next call. A stale answer to a change makes no sense.
+func (r *process) blow(read bool) hit {
+	r.calls++
+	for _, s := range r.script.Blows {
+		if r.calls < s.Call || r.calls >= s.Call+s.Times || (read != (s.Blow == stale) && s.Blow == stale) {
+			continue
+		}
+		r.struck++
+		return s.Blow
+	}
+	return ""
+}
+
+// call makes one call of the process: effect runs, unless something comes before it.
+func (r *process) call(read bool, name string, effect func(*world) error) error {
+	r.die()
+	time.Sleep(time.Duration(1 + r.random.IntN(int(40*time.Millisecond))))
+	r.die()
+	r.w.mu.Lock()
+	b := r.blow(read)
+	r.w.mu.Unlock()
+	fail := func(kind apierror.Kind) error {
+		return &apierror.Error{Kind: kind, Service: "test", Operation: name, Message: string(b)}
+	}
+	switch b {
+	case dropBefore:
+		return fail(apierror.Ambiguous)
+	case refuse:
+		return fail(apierror.Denied)
+	case throttle:
+		return fail(apierror.Throttled)
+	case unreachable:
+		return fail(apierror.Unavailable)
+	case interrupt:
+		r.cancel()
+	case killBefore:
+		r.kill()
+	case stale:
+		r.w.mu.Lock()
+		old := r.before()
+		r.w.mu.Unlock()
+		return effect(old)
+	case dropAfter, killAfter:
+	}
+	err := effect(r.w)
+	r.w.mu.Lock()
+	r.note()
+	r.w.mu.Unlock()
+	switch b {
+	case dropAfter:
+		return fail(apierror.Ambiguous)
+	case killAfter:
+		r.kill()
+	case dropBefore, refuse, throttle, unreachable, interrupt, killBefore, stale:
+	}
+	return err
+}
