@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"os"
+	"strconv"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
@@ -99,5 +100,11 @@ func fromEnvironment(value *types.String, name string) {
 		if found := os.Getenv(name); found != "" {
 			*value = types.StringValue(found)
 		}
+	}
+}
+
+func switchFromEnvironment(value *types.Bool, name string) {
+	if found, err := strconv.ParseBool(os.Getenv(name)); err == nil && value.IsNull() {
+		*value = types.BoolValue(found)
 	}
 }

@@ -72,16 +72,18 @@ func (s *auth0Settings) provider(userAgent string, warn func(string)) (idp.Provi
 // entraSettings are named as in the azuread provider. Graph's URL and the login's host follow from environment, unless
 // they are given.
 type entraSettings struct {
-	TenantID          types.String `tfsdk:"tenant_id"`
-	ClientID          types.String `tfsdk:"client_id"`
-	ClientSecret      types.String `tfsdk:"client_secret"`
-	ClientCertificate types.String `tfsdk:"client_certificate"`
-	UseOIDC           types.Bool   `tfsdk:"use_oidc"`
-	OIDCToken         types.String `tfsdk:"oidc_token"`
-	OIDCTokenFilePath types.String `tfsdk:"oidc_token_file_path"`
-	Environment       types.String `tfsdk:"environment"`
-	GraphURL          types.String `tfsdk:"graph_url"`
-	LoginHost         types.String `tfsdk:"login_host"`
+	TenantID            types.String `tfsdk:"tenant_id"`
+	ClientID            types.String `tfsdk:"client_id"`
+	ClientSecret        types.String `tfsdk:"client_secret"`
+	ClientCertificate   types.String `tfsdk:"client_certificate"`
+	CertificatePassword types.String `tfsdk:"client_certificate_password"`
+	UseMSI              types.Bool   `tfsdk:"use_msi"`
+	UseOIDC             types.Bool   `tfsdk:"use_oidc"`
+	OIDCToken           types.String `tfsdk:"oidc_token"`
+	OIDCTokenFilePath   types.String `tfsdk:"oidc_token_file_path"`
+	Environment         types.String `tfsdk:"environment"`
+	GraphURL            types.String `tfsdk:"graph_url"`
+	LoginHost           types.String `tfsdk:"login_host"`
 }
 
 // nationalClouds are Microsoft's clouds by the azuread provider's names.
@@ -97,18 +99,20 @@ func entraSchema() schema.Attribute {
 	return schema.SingleNestedAttribute{
 		Optional: true,
 		MarkdownDescription: "How to reach Microsoft Graph. Names and environment variables (`ARM_*`) are those of the azuread provider. Without " +
-			"a secret, a certificate or OIDC, the Azure CLI's login or a managed identity is used.",
+			"a secret, a certificate, OIDC or a managed identity, the Azure CLI's login is used.",
 		Attributes: map[string]schema.Attribute{
-			"tenant_id":            text("Id of the tenant. Environment: `ARM_TENANT_ID`."),
-			"client_id":            text("Client id of the application that Terraform signs in as. Environment: `ARM_CLIENT_ID`."),
-			"client_secret":        secret("Its client secret. Environment: `ARM_CLIENT_SECRET`."),
-			"client_certificate":   secret("Its certificate with the private key: PKCS #12 in base64. Environment: `ARM_CLIENT_CERTIFICATE`."),
-			"use_oidc":             schema.BoolAttribute{Optional: true, MarkdownDescription: "Sign in with an OIDC token. Environment: `ARM_USE_OIDC`."},
-			"oidc_token":           secret("The OIDC token. Environment: `ARM_OIDC_TOKEN`."),
-			"oidc_token_file_path": text("File of the OIDC token. Environment: `ARM_OIDC_TOKEN_FILE_PATH`."),
-			"environment":          text("Microsoft cloud: `public` (default), `usgovernment`, `dod` or `china`. Environment: `ARM_ENVIRONMENT`."),
-			"graph_url":            text("URL of Microsoft Graph, instead of the cloud's own. Environment: `OIDCS3_ENTRA_GRAPH_URL`."),
-			"login_host":           text("Host of the login, instead of the cloud's own. Environment: `OIDCS3_ENTRA_LOGIN_HOST`."),
+			"tenant_id":                   text("Id of the tenant. Environment: `ARM_TENANT_ID`."),
+			"client_id":                   text("Client id of the application that Terraform signs in as. Environment: `ARM_CLIENT_ID`."),
+			"client_secret":               secret("Its client secret. Environment: `ARM_CLIENT_SECRET`."),
+			"client_certificate":          secret("Its certificate with the private key: PKCS #12 in base64. Environment: `ARM_CLIENT_CERTIFICATE`."),
+			"client_certificate_password": secret("Password of the certificate. Environment: `ARM_CLIENT_CERTIFICATE_PASSWORD`."),
+			"use_msi":                     schema.BoolAttribute{Optional: true, MarkdownDescription: "Sign in as the machine's managed identity. Environment: `ARM_USE_MSI`."},
+			"use_oidc":                    schema.BoolAttribute{Optional: true, MarkdownDescription: "Sign in with an OIDC token. Environment: `ARM_USE_OIDC`."},
+			"oidc_token":                  secret("The OIDC token. Environment: `ARM_OIDC_TOKEN`."),
+			"oidc_token_file_path":        text("File of the OIDC token. Environment: `ARM_OIDC_TOKEN_FILE_PATH`."),
+			"environment":                 text("Microsoft cloud: `public` (default), `usgovernment`, `dod` or `china`. Environment: `ARM_ENVIRONMENT`."),
+			"graph_url":                   text("URL of Microsoft Graph, instead of the cloud's own. Environment: `OIDCS3_ENTRA_GRAPH_URL`."),
+			"login_host":                  text("Host of the login, instead of the cloud's own. Environment: `OIDCS3_ENTRA_LOGIN_HOST`."),
 		},
 	}
 }
@@ -119,14 +123,14 @@ func (s *entraSettings) read(ctx context.Context, object types.Object) diag.Diag
 	fromEnvironment(&s.ClientID, "ARM_CLIENT_ID")
 	fromEnvironment(&s.ClientSecret, "ARM_CLIENT_SECRET")
 	fromEnvironment(&s.ClientCertificate, "ARM_CLIENT_CERTIFICATE")
+	fromEnvironment(&s.CertificatePassword, "ARM_CLIENT_CERTIFICATE_PASSWORD")
 	fromEnvironment(&s.OIDCToken, "ARM_OIDC_TOKEN")
 	fromEnvironment(&s.OIDCTokenFilePath, "ARM_OIDC_TOKEN_FILE_PATH")
 	fromEnvironment(&s.Environment, "ARM_ENVIRONMENT")
 	fromEnvironment(&s.GraphURL, "OIDCS3_ENTRA_GRAPH_URL")
 	fromEnvironment(&s.LoginHost, "OIDCS3_ENTRA_LOGIN_HOST")
-	if s.UseOIDC.IsNull() && os.Getenv("ARM_USE_OIDC") == "true" {
-		s.UseOIDC = types.BoolValue(true)
-	}
+	switchFromEnvironment(&s.UseOIDC, "ARM_USE_OIDC")
+	switchFromEnvironment(&s.UseMSI, "ARM_USE_MSI")
 	return diags
 }
 
@@ -157,11 +161,12 @@ func (s *entraSettings) provider(userAgent string, warn func(string)) (idp.Provi
 		if err != nil {
 			return nil, errors.New("entra.client_certificate is not base64")
 		}
-		config.ClientCertificate = certificate
+		config.ClientCertificate, config.CertificatePassword = certificate, s.CertificatePassword.ValueString()
 	}
 	if s.UseOIDC.ValueBool() {
 		config.OIDCToken = s.token
 	}
+	config.ManagedIdentity = s.UseMSI.ValueBool()
 	return entra.New(config)
 }
 

@@ -28,6 +28,8 @@ import (
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox/iam"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox/lambda"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox/s3"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox/secretsmanager"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox/ssm"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox/sts"
 )
 
@@ -186,15 +188,25 @@ func (s *Sandbox) startAWS() error {
 	})
 	s.serve(domains, s.edge.Wrap(s.cognito.Domain()))
 	s.environment.cognitoHost = domainHost
+	secrets := secretsmanager.New(secretsmanager.Config{
+		Now: s.options.Now, AccountID: s.options.AccountID, Region: s.options.Region, Partition: partition, Guard: s.engine,
+	})
+	parameters := ssm.New(ssm.Config{
+		Now: s.options.Now, AccountID: s.options.AccountID, Region: s.options.Region, Partition: partition, Guard: s.engine,
+	})
 	s.states["dynamodb"], s.states["cognito"] = s.dynamodb.State, s.cognito.State
+	s.states["secretsmanager"], s.states["ssm"] = secrets.State, parameters.State
 	listener, address, err := s.listen()
 	if err != nil {
 		return err
 	}
 	s.environment.awsEndpoint = "https://" + address
 	s.serve(listener, &dispatcher{
-		query:  []queryService{{s.iam, s.edge.Wrap(s.iam)}, {s.sts, s.edge.Wrap(s.sts)}},
-		json:   []jsonService{{s.dynamodb, s.edge.Wrap(s.dynamodb)}, {s.cognito, s.edge.Wrap(s.cognito)}},
+		query: []queryService{{s.iam, s.edge.Wrap(s.iam)}, {s.sts, s.edge.Wrap(s.sts)}},
+		json: []jsonService{
+			{s.dynamodb, s.edge.Wrap(s.dynamodb)}, {s.cognito, s.edge.Wrap(s.cognito)},
+			{secrets, s.edge.Wrap(secrets)}, {parameters, s.edge.Wrap(parameters)},
+		},
 		object: s.edge.Wrap(s.s3),
 	})
 	return nil

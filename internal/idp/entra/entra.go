@@ -51,10 +51,12 @@ type Config struct {
 	ClientID string // ARM_CLIENT_ID
 
 	// The first of these that is set is used; without any, the Azure CLI's login.
-	ClientSecret      string // ARM_CLIENT_SECRET
-	ClientCertificate []byte // PEM or unencrypted PKCS #12, with the private key
-	OIDCToken         func(context.Context) (string, error)
-	Credential        azcore.TokenCredential // any other
+	ClientSecret        string // ARM_CLIENT_SECRET
+	ClientCertificate   []byte // PEM or PKCS #12, with the private key
+	CertificatePassword string // of PKCS #12; empty: it is not encrypted
+	OIDCToken           func(context.Context) (string, error)
+	ManagedIdentity     bool                   // of the machine; ClientID, where set, names a user-assigned one
+	Credential          azcore.TokenCredential // any other
 
 	GraphURL  string // empty: https://graph.microsoft.com
 	LoginHost string // host[:port]; empty: login.microsoftonline.com
@@ -163,7 +165,7 @@ func credential(c Config, login *http.Client) (azcore.TokenCredential, error) {
 		return azidentity.NewClientSecretCredential(c.TenantID, c.ClientID, c.ClientSecret,
 			&azidentity.ClientSecretCredentialOptions{ClientOptions: options, DisableInstanceDiscovery: apart})
 	case len(c.ClientCertificate) > 0:
-		certificates, key, err := azidentity.ParseCertificates(c.ClientCertificate, nil)
+		certificates, key, err := azidentity.ParseCertificates(c.ClientCertificate, []byte(c.CertificatePassword))
 		if err != nil {
 			return nil, errors.New("the client certificate does not parse")
 		}
@@ -172,6 +174,12 @@ func credential(c Config, login *http.Client) (azcore.TokenCredential, error) {
 	case c.OIDCToken != nil:
 		return azidentity.NewClientAssertionCredential(c.TenantID, c.ClientID, c.OIDCToken,
 			&azidentity.ClientAssertionCredentialOptions{ClientOptions: options, DisableInstanceDiscovery: apart})
+	case c.ManagedIdentity:
+		managed := &azidentity.ManagedIdentityCredentialOptions{ClientOptions: options}
+		if c.ClientID != "" {
+			managed.ID = azidentity.ClientID(c.ClientID)
+		}
+		return azidentity.NewManagedIdentityCredential(managed)
 	default:
 		return azidentity.NewAzureCLICredential(&azidentity.AzureCLICredentialOptions{TenantID: c.TenantID})
 	}

@@ -34,7 +34,7 @@ func TestAPI(t *testing.T) {
 	token := d.url + "/" + tenantID + "/oauth2/v2.0/token"
 	one := idp.API{Audience: apiURI, Issuer: "https://sts.windows.net/" + tenantID + "/", TokenEndpoint: token, Profile: "1"}
 	byID := one
-	byID.Audience = "aaaaaaaa-0000-0000-0000-000000000000"
+	byID.Audience, byID.Identifier = "aaaaaaaa-0000-0000-0000-000000000000", apiURI
 	two := idp.API{Audience: "aaaaaaaa-0000-0000-0000-000000000001", Issuer: "https://login.microsoftonline.com/" + tenantID + "/v2.0",
 		TokenEndpoint: token, Profile: "2", TokensCarryAZP: true}
 	for audience, want := range map[string]idp.API{apiURI: one, apiURIv2: two, byID.Audience: byID} {
