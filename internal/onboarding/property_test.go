@@ -160,15 +160,6 @@ type moment struct {
 	rows    map[string]rolemap.Row
 }
 
-// remembered is what a Terraform state knows of one server.
-type remembered struct {
-	exists, tainted bool
-	applied         Resolved
-	ref             Reference
-	secret          idp.Secret
-	imported        bool // by import, which cannot know a secret that the identity provider hides
-}
-
 func newPlay(t *rapid.T, s script) *play {
 	p := &play{t: t, s: s, w: newWorld(), excused: map[string]bool{}}
 	p.w.readable = !s.Hidden
@@ -475,11 +466,12 @@ func (r *process) main() {
 	known := &r.known[r.script.Server][r.script.State]
 	switch r.script.Verb {
 	case "apply":
-		r.err = r.apply(controller, known, want)
+		adopts := len(r.script.Blows) == 0 && !r.known[r.script.Server][1-r.script.State].exists
+		r.err = terraform{ctx: r.ctx, c: controller, known: known, adopts: adopts, hidden: r.s.Hidden, role: r.readRole}.apply(want)
 	case "destroy":
-		r.err = r.destroy(controller, known)
+		r.err = terraform{ctx: r.ctx, c: controller, known: known}.destroy()
 	case "refresh":
-		_, r.err = r.refresh(controller, known)
+		_, r.err = terraform{ctx: r.ctx, c: controller, known: known}.refresh()
 	}
 }
 
@@ -490,121 +482,7 @@ func (r *process) newID() string {
 	return fmt.Sprintf("id-%d", r.ids)
 }
 
-// refresh reads what there is into the state, as the resource's Read does.
-func (r *process) refresh(c *Controller, known *remembered) (Observed, error) {
-	if !known.exists {
-		return Observed{}, nil
-	}
-	o, err := c.Observe(r.ctx, known.applied, known.ref)
-	if err != nil {
-		return o, err
-	}
-	if o.Gone() {
-		*known = remembered{}
-		return o, nil
-	}
-	known.ref.ClientID = o.Client.ID
-	switch {
-	case !o.Client.Exists():
-		known.secret = ""
-	case o.Client.Secret != "":
-		known.secret = o.Client.Secret
-	}
-	if o.Journal.OnboardingID != "" {
-		known.ref.OnboardingID = o.Journal.OnboardingID
-	}
-	return o, nil
-}
-
-// apply is terraform apply: refresh, plan, and what the plan asks for.
-func (r *process) apply(c *Controller, known *remembered, want Resolved) error {
-	o, err := r.refresh(c, known)
-	if err != nil {
-		return err
-	}
-	if known.exists && known.tainted {
-		if err := c.Delete(r.ctx, known.applied, known.ref); err != nil {
-			return err
-		}
-		*known = remembered{}
-	}
-	if known.exists {
-		if !differs(o, *known, want) {
-			return nil
-		}
-		outcome, err := c.Update(r.ctx, want, known.ref, known.secret)
-		if err == nil {
-			known.applied, known.imported = want, false
-			known.note(outcome)
-		} else if leftBehind(err) && outcome.Client.Exists() {
-			known.ref.ClientID, known.secret = outcome.Client.ID, outcome.Client.Secret
-		}
-		return err
-	}
-	outcome, err := c.Create(r.ctx, want)
-	if owned, ok := err.(*Owned); ok && owned.ImportID == want.ID() { //nolint:errorlint // it is never wrapped
-		return r.adopt(c, known, want)
-	}
-	if failure, ok := err.(*Failure); ok { //nolint:errorlint // it is never wrapped
-		if owned, ok := failure.Err.(*Owned); ok && owned.ImportID == want.ID() { //nolint:errorlint // as above
-			return r.adopt(c, known, want)
-		}
-	}
-	if err == nil || leftBehind(err) {
-		*known = remembered{exists: true, tainted: err != nil, applied: want}
-		known.note(outcome)
-	}
-	return err
-}
-
-// note keeps what an operation says of a client, as the provider writes it into the state.
-func (k *remembered) note(o Outcome) {
-	k.ref = Reference{ClientID: o.Client.ID, OnboardingID: o.OnboardingID, RoleARN: o.RoleARN}
-	if o.Client.Exists() && o.Client.Secret != "" {
-		k.secret = o.Client.Secret
-	}
-}
-
-// adopt is terraform import, which the error names as the way on, and an apply. While the faults last nobody does it.
-func (r *process) adopt(c *Controller, known *remembered, want Resolved) error {
-	if len(r.script.Blows) > 0 || r.known[r.script.Server][1-r.script.State].exists {
-		return fmt.Errorf("server %s has been onboarded already", want.ID())
-	}
-	role, err := r.Read(r.ctx, want.Name())
-	if err != nil {
-		return err
-	}
-	j := parseJournal(role.Tags)
-	*known = remembered{exists: true, applied: want, imported: r.s.Hidden, ref: Reference{ClientID: j.ClientID, OnboardingID: j.OnboardingID}}
-	return r.apply(c, known, want)
-}
-
-func (r *process) destroy(c *Controller, known *remembered) error {
-	if _, err := r.refresh(c, known); err != nil || !known.exists {
-		return err
-	}
-	if err := c.Delete(r.ctx, known.applied, known.ref); err != nil {
-		return err
-	}
-	*known = remembered{}
-	return nil
-}
-
-func leftBehind(err error) bool {
-	failure, ok := err.(*Failure) //nolint:errorlint // operations return it bare
-	return ok && len(failure.Remains) > 0
-}
-
-// differs reports whether a plan would show a difference.
-func differs(o Observed, known remembered, want Resolved) bool {
-	if len(o.Drift) > 0 || o.Role == nil || known.secret == "" || !reflect.DeepEqual(known.applied, want) {
-		return true
-	}
-	role := *o.Role
-	return !access.Equivalent(role.TrustPolicy, want.trust(o.Client)) || role.MaxSessionDuration != want.MaxSessionDuration ||
-		role.PermissionsBoundary != want.PermissionsBoundary || !maps.Equal(userTags(role.Tags), want.Tags) ||
-		!maps.EqualFunc(role.InlinePolicies, want.Permissions().Policies(), access.Equivalent)
-}
+func (r *process) readRole(name string) (iam.Role, error) { return r.Read(r.ctx, name) }
 
 // Now and Sleep make the process a Clock. A dead process does not wake up.
 func (r *process) Now() time.Time { return time.Now() }

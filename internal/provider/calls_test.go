@@ -2,12 +2,14 @@ package provider_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox"
@@ -21,8 +23,18 @@ terraform {
   }
 }
 
-variable "audience" { type = string }
-variable "provider_arn" { type = string }
+variable "auth0" {
+  type    = any
+  default = null
+}
+variable "entra" {
+  type    = any
+  default = null
+}
+variable "cognito" {
+  type    = any
+  default = null
+}
 variable "servers" { type = map(string) }
 
 provider "oidcs3" {
@@ -35,7 +47,9 @@ resource "oidcs3_server_access" "this" {
   bucket_name    = "oidc-s3-dev-uploads"
   s3_path_prefix = "counted/${each.key}/"
   s3_permissions = each.value
-  auth0          = { audience = var.audience, oidc_provider_arn = var.provider_arn }
+  auth0          = var.auth0
+  entra          = var.entra
+  cognito        = var.cognito
 }
 `
 
@@ -56,33 +70,59 @@ func TestAccServerAccess_calls(t *testing.T) {
 		t.Fatal(err)
 	}
 	terraform := terraformIn(t, dir, own.Env())
+	// The most calls in all of a create, a plan without changes and a destroy.
+	type most struct{ apply, plan, destroy int }
 	for _, c := range []struct {
-		servers string
-		number  int
-		most    map[string]int // calls in all
+		idp        string
+		one, three most
 	}{
-		{`{"one":"write"}`, 1, map[string]int{"apply": 11, "plan": 5, "destroy": 9}},
-		{`{"one":"write","two":"read-write","three":"full"}`, 3, map[string]int{"apply": 3 * 9, "plan": 3 * 5, "destroy": 3 * 8}},
+		{"auth0", most{11, 5, 9}, most{3 * 9, 3 * 5, 3 * 8}},
+		{"entra", most{18, 10, 14}, most{3 * 13, 3 * 6, 3 * 10}},
+		{"cognito", most{15, 6, 11}, most{3 * 11, 3 * 5, 3 * 9}},
 	} {
-		for _, args := range [][]string{{"apply", "-auto-approve"}, {"plan", "-detailed-exitcode"}, {"destroy", "-auto-approve"}} {
-			own.Edge().Calls().Clear()
-			terraform(append(args, "-var=audience="+own.Env()["OIDCS3_SANDBOX_AUTH0_AUDIENCE"],
-				"-var=provider_arn="+own.Env()["OIDCS3_SANDBOX_AUTH0_OIDC_PROVIDER_ARN"], "-var=servers="+c.servers)...)
-			count := map[string]int{}
-			total := 0
-			for _, call := range own.Edge().Calls().Calls() {
-				count[call.Service+" "+call.Operation]++
-				total++
-			}
-			t.Logf("terraform %s of %d servers: %d API calls, %.1f per server", args[0], c.number, total, float64(total)/float64(c.number))
-			for _, operation := range slices.Sorted(maps.Keys(count)) {
-				t.Logf("    %d × %s", count[operation], operation)
-			}
-			if total > c.most[args[0]] || total == 0 {
-				t.Errorf("terraform %s of %d servers took %d API calls, at most %d are expected", args[0], c.number, total, c.most[args[0]])
+		for _, servers := range []struct {
+			value  string
+			number int
+			most   most
+		}{{`{"one":"write"}`, 1, c.one}, {`{"one":"write","two":"read-write","three":"full"}`, 3, c.three}} {
+			for _, step := range []struct {
+				args []string
+				most int
+			}{{[]string{"apply", "-auto-approve"}, servers.most.apply}, {[]string{"plan", "-detailed-exitcode"}, servers.most.plan}, {[]string{"destroy", "-auto-approve"}, servers.most.destroy}} {
+				own.Edge().Calls().Clear()
+				terraform(append(step.args, "-var="+c.idp+"="+identityOf(own, c.idp), "-var=servers="+servers.value)...)
+				count := map[string]int{}
+				total := 0
+				for _, call := range own.Edge().Calls().Calls() {
+					count[call.Service+" "+call.Operation]++
+					total++
+				}
+				t.Logf("%s: terraform %s of %d servers: %d API calls, %.1f per server", c.idp, step.args[0], servers.number, total, float64(total)/float64(servers.number))
+				for _, operation := range slices.Sorted(maps.Keys(count)) {
+					t.Logf("    %d × %s", count[operation], operation)
+				}
+				if total > step.most || total == 0 {
+					t.Errorf("%s: terraform %s of %d servers took %d API calls, at most %d are expected", c.idp, step.args[0], servers.number, total, step.most)
+				}
 			}
 		}
 	}
+}
+
+// identityOf is the nested attribute of an identity provider, as a variable's value.
+func identityOf(s *sandbox.Sandbox, idp string) string {
+	env := s.Env()
+	value := map[string]any{"audience": env["OIDCS3_SANDBOX_"+strings.ToUpper(idp)+"_AUDIENCE"], "oidc_provider_arn": env["OIDCS3_SANDBOX_"+strings.ToUpper(idp)+"_OIDC_PROVIDER_ARN"]}
+	if idp == "cognito" {
+		value = map[string]any{"user_pool_id": env["OIDCS3_SANDBOX_COGNITO_USER_POOL_ID"], "domain": env["OIDCS3_SANDBOX_COGNITO_DOMAIN"],
+			"allowed_scopes": strings.Fields(env["OIDCS3_SANDBOX_COGNITO_SCOPES"]), "vending_role_arn": env["OIDCS3_SANDBOX_VENDING_ROLE_ARN"],
+			"vending_url": "https://vending.example", "client_roles_table_name": env["OIDCS3_SANDBOX_CLIENT_ROLES_TABLE"]}
+	}
+	text, err := json.Marshal(value)
+	if err != nil { // strings always marshal
+		panic(err)
+	}
+	return string(text)
 }
 
 // terraformIn returns how to run terraform in a directory, with the provider built from this tree.
