@@ -76,9 +76,9 @@ func TestAccServerAccess_calls(t *testing.T) {
 		idp        string
 		one, three most
 	}{
-		{"auth0", most{11, 5, 9}, most{3 * 9, 3 * 5, 3 * 8}},
-		{"entra", most{18, 10, 14}, most{3 * 13, 3 * 6, 3 * 10}},
-		{"cognito", most{15, 6, 11}, most{3 * 11, 3 * 5, 3 * 9}},
+		{"auth0", most{11, 5, 11}, most{3 * 9, 3 * 5, 3 * 8}},
+		{"entra", most{24, 9, 17}, most{50, 3 * 5, 3 * 10}},
+		{"cognito", most{12, 6, 13}, most{3 * 9, 3 * 5, 3 * 9}},
 	} {
 		for _, servers := range []struct {
 			value  string

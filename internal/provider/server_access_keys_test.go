@@ -1,8 +1,15 @@
 package provider_test
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
 	"regexp"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
@@ -83,4 +90,46 @@ func TestAccServerAccess_keyTakenAway(t *testing.T) {
 				return nil
 			}),
 		})
+}
+
+// certificate makes a key and returns a certificate of it in PEM form.
+func certificate(t *testing.T) string {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "host"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
+// TestAccServerAccess_entraCertificate has a certificate in place of a secret, and replaces it with an overlap.
+func TestAccServerAccess_entraCertificate(t *testing.T) {
+	first, second := certificate(t), certificate(t)
+	const name = "by-certificate"
+	with := func(certificates ...string) string {
+		s := byKey(name, certificates...)
+		s.idp = "entra"
+		return s.hcl()
+	}
+	expect := func(certificates, passwords int) resource.TestCheckFunc {
+		return checking(func() error {
+			app := application(t, "oidc-s3-dev-"+name)
+			if len(app.Certificates) != certificates || len(app.Passwords) != passwords {
+				t.Errorf("%d certificates and %d passwords, want %d and %d", len(app.Certificates), len(app.Passwords), certificates, passwords)
+			}
+			return nil
+		})
+	}
+	noSecret := []statecheck.StateCheck{value("client_secret", knownvalue.Null())}
+	run(t, []string{name},
+		resource.TestStep{Config: with(first), ConfigStateChecks: noSecret, Check: expect(1, 0)},
+		resource.TestStep{Config: with(first, second), ConfigPlanChecks: in(plancheck.ResourceActionUpdate), Check: expect(2, 0)},
+		resource.TestStep{Config: with(second), ConfigPlanChecks: in(plancheck.ResourceActionUpdate), ConfigStateChecks: noSecret, Check: expect(1, 0)},
+	)
 }

@@ -57,6 +57,14 @@ func TestAccServerAccess_badArguments(t *testing.T) {
 			s.identity = withAZP("auth0")
 			s.identity["token_profile"] = `"rfc9068"`
 		}).hcl(), `does not accept the audience`},
+		"level without its scope":     {server{name: "refused", idp: "cognito", permissions: "read-write", identity: map[string]string{"allowed_scopes": `["https://s3-uploader.dev.example.com/write"]`}}.hcl(), `Scope missing`},
+		"scope that is not there":     {server{name: "refused", idp: "cognito", identity: map[string]string{"allowed_scopes": `["https://nobody.example/write"]`}}.hcl(), `does not exist`},
+		"STS for Cognito":             {server{name: "refused", idp: "cognito", more: `federation = "sts"`}.hcl(), `Federation not possible`},
+		"vending without a table":     {server{name: "refused", more: `federation = "vending"`}.hcl(), `Missing client_roles_table_name`},
+		"Entra API that is not there": {server{name: "refused", idp: "entra", identity: map[string]string{"audience": `"api://nobody"`}}.hcl(), `has no API with the audience`},
+		"Entra API of another id": {server{name: "refused", idp: "entra", identity: map[string]string{
+			"audience": withAZP("entra")["audience"], "oidc_provider_arn": withAZP("entra")["oidc_provider_arn"],
+			"api_client_id": `"11111111-2222-3333-4444-555555555555"`}}.hcl(), `has the client id`},
 		"tenant that is not there": {with(func(s *server) {
 			s.provider = `environment = "dev"
 auth0 = { domain = "127.0.0.1:9", api_token = "t" }`
