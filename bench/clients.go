@@ -6,7 +6,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 )
 
 const ours = "oidcs3-upload"
@@ -70,7 +72,7 @@ func (b *bench) forget() {
 }
 
 func (b *bench) ours(args ...string) client {
-	return client{ours, append([]string{b.upload}, args...), []string{"OIDCS3_CONFIG=" + b.gateway.config, "OIDCS3_CLIENT_SECRET=bench",
+	return client{ours, slices.Concat([]string{b.upload}, args, strings.Fields(b.with)), []string{"OIDCS3_CONFIG=" + b.gateway.config, "OIDCS3_CLIENT_SECRET=bench",
 		"AWS_ENDPOINT_URL_S3=" + b.gateway.endpoint(), "AWS_CA_BUNDLE=" + b.gateway.ca, "SSL_CERT_FILE=" + b.gateway.ca,
 		"OIDCS3_STATE_DIR=" + filepath.Join(b.dir, "state")}}
 }

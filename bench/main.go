@@ -27,6 +27,7 @@ type settings struct {
 	kills       int
 	dir         string
 	upload      string // oidcs3-upload
+	with        string // more flags for it
 }
 
 func main() {
@@ -37,6 +38,7 @@ func main() {
 	flag.IntVar(&s.kills, "kills", 0, "kill an upload of half the size so often, and resume it each time")
 	flag.StringVar(&s.dir, "dir", "/dev/shm", "RAM disk; six times the size has to fit")
 	flag.StringVar(&s.upload, "upload", "", "the oidcs3-upload to measure (default: built from this tree)")
+	flag.StringVar(&s.with, "with", "", "more flags for oidcs3-upload, such as '--checksum crc32c'")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
