@@ -466,7 +466,7 @@ func (r *process) main() {
 	known := &r.known[r.script.Server][r.script.State]
 	switch r.script.Verb {
 	case "apply":
-		adopts := len(r.script.Blows) == 0 && !r.known[r.script.Server][1-r.script.State].exists
+		adopts := func() bool { return len(r.script.Blows) == 0 && !r.known[r.script.Server][1-r.script.State].exists }
 		r.err = terraform{ctx: r.ctx, c: controller, known: known, adopts: adopts, hidden: r.s.Hidden, role: r.readRole}.apply(want)
 	case "destroy":
 		r.err = terraform{ctx: r.ctx, c: controller, known: known}.destroy()

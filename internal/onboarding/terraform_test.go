@@ -16,8 +16,8 @@ type terraform struct {
 	ctx    context.Context //nolint:containedctx // it lives for one run
 	c      *Controller
 	known  *remembered
-	adopts bool // somebody imports what was onboarded and is not in the state, as the error says
-	hidden bool // the identity provider does not show secrets
+	adopts func() bool // whether somebody imports what was onboarded and is not in the state, as the error says
+	hidden bool        // the identity provider does not show secrets
 	role   func(name string) (iam.Role, error)
 }
 
@@ -107,7 +107,7 @@ func (k *remembered) note(o Outcome) {
 
 // adopt is terraform import, which the error names as the way on, and an apply. While the faults last nobody does it.
 func (t terraform) adopt(want Resolved) error {
-	if !t.adopts {
+	if !t.adopts() {
 		return fmt.Errorf("server %s has been onboarded already", want.ID())
 	}
 	role, err := t.role(want.Name())
