@@ -109,7 +109,7 @@ func TestAuthenticate(t *testing.T) {
 		code                               string
 	}{
 		{"s3", "s3", "eu-west-1", "ASIAweb-01", "other", 400, "InvalidToken"},
-		{"s3", "s3", "eu-west-1", "ASIAweb-01", "", 400, "InvalidToken"},
+		{"s3", "s3", "eu-west-1", "ASIAweb-01", "", 403, "InvalidAccessKeyId"},
 		{"s3", "s3", "eu-west-1", "AKIAjo", "token", 400, "InvalidToken"},
 		{"s3", "s3", "eu-west-1", "AKIAnone", "", 403, "InvalidAccessKeyId"},
 		{"s3", "s3", "us-east-1", "AKIAjo", "", 400, "AuthorizationHeaderMalformed"},
