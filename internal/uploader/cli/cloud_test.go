@@ -33,6 +33,8 @@ type cloud struct {
 	faults  map[string]*cloudFault
 	objects map[string]stored
 	uploads map[string]map[int][]byte
+	keys    map[string]string // of uploads
+	whole   bool              // bucket cut takes more than two parts
 }
 
 type cloudFault struct{ left, status int }
@@ -40,10 +42,11 @@ type cloudFault struct{ left, status int }
 type stored struct {
 	content     []byte
 	contentType string
+	header      http.Header
 }
 
 func newCloud() *cloud {
-	c := &cloud{partStarted: make(chan struct{}, 64), calls: map[string]int{}, faults: map[string]*cloudFault{}, objects: map[string]stored{}, uploads: map[string]map[int][]byte{}}
+	c := &cloud{partStarted: make(chan struct{}, 64), calls: map[string]int{}, faults: map[string]*cloudFault{}, objects: map[string]stored{}, uploads: map[string]map[int][]byte{}, keys: map[string]string{}}
 	c.server = httptest.NewUnstartedServer(c)
 	c.server.Config.ErrorLog = log.New(io.Discard, "", 0) // refused certificates are what some sessions are about
 	c.server.StartTLS()
@@ -180,6 +183,10 @@ func (c *cloud) serveS3(w http.ResponseWriter, r *http.Request) {
 	}
 	q := r.URL.Query()
 	switch {
+	case r.Method == http.MethodGet && q.Has("uploads"):
+		c.pending(w, bucket, q.Get("prefix"))
+	case r.Method == http.MethodGet && q.Has("uploadId"):
+		c.listParts(w, q.Get("uploadId"))
 	case r.Method == http.MethodGet && key == "":
 		c.list(w, q.Get("prefix"))
 	case r.Method == http.MethodPost && q.Has("uploads"):
@@ -277,7 +284,7 @@ func (c *cloud) put(w http.ResponseWriter, r *http.Request, key string) {
 		refuseS3(w, 412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
 		return
 	}
-	c.objects[key] = stored{content, r.Header.Get("Content-Type")}
+	c.objects[key] = stored{content, r.Header.Get("Content-Type"), r.Header}
 	w.Header().Set("ETag", `"`+hex.EncodeToString([]byte(nvme(content)))+`"`)
 	w.Header().Set("X-Amz-Checksum-Crc64nvme", nvme(content))
 }
@@ -289,8 +296,37 @@ func (c *cloud) create(w http.ResponseWriter, bucket, key string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	id := fmt.Sprintf("upload-%d", c.calls["create"])
-	c.uploads[id] = map[int][]byte{}
+	c.uploads[id], c.keys[id] = map[int][]byte{}, key
 	_, _ = fmt.Fprintf(w, `<InitiateMultipartUploadResult><Bucket>%s</Bucket><Key>%s</Key><UploadId>%s</UploadId></InitiateMultipartUploadResult>`, bucket, key, id)
+}
+
+func (c *cloud) listParts(w http.ResponseWriter, id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	parts, there := c.uploads[id]
+	if !there {
+		refuseS3(w, 404, "NoSuchUpload", "The specified upload does not exist.")
+		return
+	}
+	_, _ = io.WriteString(w, `<ListPartsResult><IsTruncated>false</IsTruncated>`)
+	for _, n := range slices.Sorted(maps.Keys(parts)) {
+		_, _ = fmt.Fprintf(w, `<Part><PartNumber>%d</PartNumber><ETag>&quot;p%d&quot;</ETag><Size>%d</Size><ChecksumCRC64NVME>%s</ChecksumCRC64NVME></Part>`, n, n, len(parts[n]), nvme(parts[n]))
+	}
+	_, _ = io.WriteString(w, `</ListPartsResult>`)
+}
+
+func (c *cloud) pending(w http.ResponseWriter, bucket, prefix string) {
+	if bucket == "unlistable" || !strings.HasPrefix(prefix, "web-01/") {
+		refuseS3(w, 403, "AccessDenied", "Access Denied")
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, _ = io.WriteString(w, `<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>`)
+	for _, id := range slices.Sorted(maps.Keys(c.uploads)) {
+		_, _ = fmt.Fprintf(w, `<Upload><Key>%s</Key><UploadId>%s</UploadId><Initiated>%s</Initiated></Upload>`, c.keys[id], id, time.Now().UTC().Format(time.RFC3339))
+	}
+	_, _ = io.WriteString(w, `</ListMultipartUploadsResult>`)
 }
 
 func (c *cloud) part(w http.ResponseWriter, r *http.Request, bucket, id, number string) {
@@ -298,7 +334,10 @@ func (c *cloud) part(w http.ResponseWriter, r *http.Request, bucket, id, number 
 	case c.partStarted <- struct{}{}:
 	default:
 	}
-	if bucket == "slow" {
+	c.mu.Lock()
+	enough := bucket == "cut" && !c.whole && len(c.uploads[id]) >= 2
+	c.mu.Unlock()
+	if bucket == "slow" || enough {
 		_, _ = io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
 		return

@@ -53,6 +53,7 @@ func TestScript(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "random": random, "calls": calls, "uploads": uploads, "object": object, "fault": fault, "wait-part": waitPart, "only": only,
+			"wait-parts": waitParts, "serve-cut": serveCut, "header": header,
 		},
 		RequireExplicitExec: true,
 	})
@@ -166,5 +167,35 @@ func only(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if got := strings.Join(names, " "); got != strings.Join(args[1:], " ") {
 		ts.Fatalf("%s holds %q", args[0], got)
+	}
+}
+
+// wait-parts COUNT waits until so many parts have begun.
+func waitParts(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	for range n {
+		waitPart(ts, false, nil)
+	}
+}
+
+// serve-cut lets the bucket "cut" take all parts of an upload; with -again two, and no more.
+func serveCut(ts *testscript.TestScript, _ bool, args []string) {
+	c := cloudOf(ts)
+	c.mu.Lock()
+	c.whole = len(args) == 0
+	c.mu.Unlock()
+	for len(c.partStarted) > 0 {
+		<-c.partStarted
+	}
+}
+
+// header KEY NAME VALUE wants the object to have been put with that header.
+func header(ts *testscript.TestScript, _ bool, args []string) {
+	c := cloudOf(ts)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if got := c.objects[args[0]].header.Get(args[1]); got != args[2] {
+		ts.Fatalf("%s of %s is %q, want %q", args[1], args[0], got, args[2])
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"sync"
 
@@ -13,10 +12,8 @@ import (
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/objectkey"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/token"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/transfer"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/tree"
 )
-
-// filesAtOnce bounds the open files of a tree; the engine bounds the requests.
-const filesAtOnce = 8
 
 // failure is the result of one of several files that failed.
 type failure struct {
@@ -35,7 +32,6 @@ func (e *someFailed) Error() string { return fmt.Sprintf("%d of %d files failed"
 // leaf is one file of a tree.
 type leaf struct {
 	path, key string
-	size      int64
 	object    transfer.Object
 	err       error
 	done      chan struct{}
@@ -54,7 +50,7 @@ func (j *uploadJob) tree(ctx context.Context, dir, under string) error {
 	var workers sync.WaitGroup
 	defer workers.Wait()
 	queue := make(chan *leaf)
-	for range filesAtOnce {
+	for range j.atOnce {
 		workers.Go(func() {
 			for l := range queue {
 				l.object, l.err = j.session.engine.UploadFile(ctx, l.path, j.session.config.S3PathPrefix+l.key, j.typed(l.key), bar)
@@ -117,31 +113,19 @@ func hopeless(err error) bool {
 // walk lists the files in the order of their paths, and refuses a tree with a name that cannot be a key before
 // anything is sent.
 func (j *uploadJob) walk(dir, under string) (leaves []*leaf, total int64, err error) {
-	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return &transfer.LocalError{Doing: "read " + path, Err: pathCause(err)}
-		case d.IsDir():
-			return nil
-		case !d.Type().IsRegular():
-			j.warn(path + " is not a regular file and is left out")
-			return nil
-		}
-		rel, err := filepath.Rel(dir, path)
-		if err != nil {
-			return err
-		}
-		key := objectkey.FromPath(under, rel)
+	options := j.choice
+	options.Skipped = func(path, why string) { j.warn(path + " " + why + " and is left out") }
+	files, err := tree.List(dir, options)
+	if err != nil {
+		return nil, 0, &transfer.LocalError{Doing: "upload " + dir, Err: err}
+	}
+	for _, f := range files {
+		key := objectkey.FromPath(under, f.Rel)
 		if _, err := objectkey.Join(j.session.config.S3PathPrefix, key); err != nil {
-			return err
+			return nil, 0, err
 		}
-		info, err := d.Info()
-		if err != nil {
-			return &transfer.LocalError{Doing: "read " + path, Err: pathCause(err)}
-		}
-		total += info.Size()
-		leaves = append(leaves, &leaf{path: path, key: key, size: info.Size(), done: make(chan struct{})})
-		return nil
-	})
-	return leaves, total, err
+		total += f.Size
+		leaves = append(leaves, &leaf{path: f.Path, key: key, done: make(chan struct{})})
+	}
+	return leaves, total, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/objectkey"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/progress"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/transfer"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/tree"
 )
 
 // uploadFlags are the flags of upload.
@@ -21,7 +22,8 @@ type uploadFlags struct {
 	moveFlags
 	recursive, ifNoneMatch, resume                    bool
 	checksum, checksumMode, contentType, storageClass string
-	encryption, kmsKeyID                              string
+	encryption, kmsKeyID, symlinks                    string
+	include, exclude                                  []string
 	metadata, tags                                    []string
 }
 
@@ -37,7 +39,10 @@ func (a *app) uploadCommand() *cobra.Command {
 	}
 	u.add(cmd)
 	f := cmd.Flags()
-	f.BoolVarP(&u.recursive, "recursive", "r", false, "upload a directory and all below it; symbolic links are not followed")
+	f.BoolVarP(&u.recursive, "recursive", "r", false, "upload a directory and all below it")
+	f.StringArrayVar(&u.include, "include", nil, "with --recursive: only files that match, such as *.log or logs/**; may be repeated")
+	f.StringArrayVar(&u.exclude, "exclude", nil, "with --recursive: no file or directory that matches; may be repeated, and beats --include")
+	f.StringVar(&u.symlinks, "symlinks", string(tree.Skip), "with --recursive: skip symbolic links, follow them, or make them an error")
 	f.BoolVar(&u.ifNoneMatch, "if-none-match", false, "fail where an object has the key already")
 	f.StringVar(&u.checksum, "checksum", string(transfer.CRC64NVME), "crc64nvme, crc32, crc32c or sha256")
 	f.StringVar(&u.checksumMode, "checksum-mode", "", "when_supported, or when_required for servers that refuse trailing checksums ($AWS_REQUEST_CHECKSUM_CALCULATION)")
@@ -70,6 +75,10 @@ func (a *app) upload(ctx context.Context, u *uploadFlags, args []string) error {
 	if err != nil {
 		return err
 	}
+	choice, err := u.choice()
+	if err != nil {
+		return err
+	}
 	if u.resume {
 		if args[0] == "-" {
 			return &usageError{err: errors.New("--resume: standard input cannot be read again")}
@@ -82,7 +91,7 @@ func (a *app) upload(ctx context.Context, u *uploadFlags, args []string) error {
 	if err != nil {
 		return err
 	}
-	job := &uploadJob{app: a, session: s, object: object}
+	job := &uploadJob{app: a, session: s, object: object, choice: choice, atOnce: options.Concurrency}
 	source := args[0]
 	key := ""
 	if len(args) == 2 {
@@ -136,11 +145,39 @@ func (u *uploadFlags) parse() (transfer.Options, transfer.ObjectOptions, error) 
 		Encryption: u.encryption, KMSKeyID: u.kmsKeyID, IfNoneMatch: u.ifNoneMatch}, err
 }
 
+// choice is which files of a tree are uploaded.
+func (u *uploadFlags) choice() (o tree.Options, err error) {
+	if !u.recursive && len(u.include)+len(u.exclude) > 0 {
+		return o, &usageError{err: errors.New("--include and --exclude are for --recursive")}
+	}
+	if o.Symlinks, err = tree.ParseSymlinks(u.symlinks); err != nil {
+		return o, &usageError{err: fmt.Errorf("--symlinks: %w", err)}
+	}
+	if o.Include, err = compile("--include", u.include); err != nil {
+		return o, err
+	}
+	o.Exclude, err = compile("--exclude", u.exclude)
+	return o, err
+}
+
+func compile(flag string, texts []string) (patterns []tree.Pattern, err error) {
+	for _, text := range texts {
+		p, err := tree.Compile(text)
+		if err != nil {
+			return nil, &usageError{err: fmt.Errorf("%s: %w", flag, err)}
+		}
+		patterns = append(patterns, p)
+	}
+	return patterns, nil
+}
+
 // uploadJob is one run of upload.
 type uploadJob struct {
 	*app
 	session session
 	object  transfer.ObjectOptions
+	choice  tree.Options
+	atOnce  int // files of a tree; the engine bounds the requests
 }
 
 func (j *uploadJob) stdin(ctx context.Context, key string, recursive bool) error {

@@ -213,3 +213,19 @@ func StateDir(getenv func(string) string) (string, error) {
 	}
 	return filepath.Join(dir, "oidcs3"), nil
 }
+
+// IDs are the uploads that journals know of, those that are being worked on included.
+func (s *Store) IDs() (map[string]bool, error) {
+	names, err := s.names()
+	if err != nil {
+		return nil, err
+	}
+	ids := map[string]bool{}
+	for _, name := range names {
+		e := Entry{path: filepath.Join(s.Dir, name) + extension, warn: func(string) {}}
+		if e.load(); e.State != nil && e.State.ID != "" {
+			ids[e.State.ID] = true
+		}
+	}
+	return ids, nil
+}

@@ -183,3 +183,16 @@ func (e *Engine) abort(ctx context.Context, key, id string, because error) error
 	e.opts.Log.Debug("aborted multipart upload", "key", key, "upload", id)
 	return because
 }
+
+// Pending calls yield for each unfinished upload whose key begins with prefix.
+func (e *Engine) Pending(ctx context.Context, prefix string, yield func(Pending)) error {
+	return e.store.Pending(ctx, prefix, yield)
+}
+
+// Abort removes the parts of an unfinished upload. One that is gone already is no error.
+func (e *Engine) Abort(ctx context.Context, p Pending) error {
+	if err := e.store.Abort(ctx, p.Key, p.UploadID); err != nil && errorCode(err) != codeNoSuchUpload {
+		return err
+	}
+	return nil
+}

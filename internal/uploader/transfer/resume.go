@@ -135,7 +135,7 @@ func (e *Engine) recall(ctx context.Context, u *upload, src *source, want *journ
 	case errorCode(err) == codeNoSuchUpload:
 		e.opts.Warn("S3 no longer has the unfinished upload of " + src.name + ": it starts afresh")
 		return nil
-	case errorCode(err) == "AccessDenied":
+	case Denied(err):
 		e.opts.Warn("s3:ListMultipartUploadParts is not permitted: going by this host's own notes of what S3 has")
 		kept = noted(s)
 	case err != nil:

@@ -91,3 +91,9 @@ func errorCode(err error) string {
 	}
 	return ""
 }
+
+// Denied reports whether S3 refuses a call to this role, or does not know it at all.
+func Denied(err error) bool {
+	code := errorCode(err)
+	return code == "AccessDenied" || code == "NotImplemented" || code == "MethodNotAllowed"
+}
