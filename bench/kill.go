@@ -32,7 +32,8 @@ func (b *bench) kill(ctx context.Context) error {
 		if err := first.Start(); err != nil {
 			return err
 		}
-		time.Sleep(randomMoment(whole.wall))
+		moment := randomMoment(whole.wall)
+		time.Sleep(moment)
 		_ = first.Process.Kill()
 		_ = first.Wait()
 		before := stored(filepath.Join(b.gateway.data, bucket))
@@ -51,14 +52,15 @@ func (b *bench) kill(ctx context.Context) error {
 		case before > concurrency*part:
 			afresh++
 		}
-		if before-result.Kept > concurrency*part {
-			fmt.Printf("%d bytes were stored, and %d of them kept\n", before, result.Kept)
-		}
-		if same(file, object) {
+		equal, remains := same(file, object), stored(filepath.Join(b.gateway.data, bucket, ".sgwtmp"))
+		if equal {
 			identical++
 		}
-		if stored(filepath.Join(b.gateway.data, bucket, ".sgwtmp")) > 0 {
+		if remains > 0 {
 			left++
+		}
+		if !equal || remains > 0 || before-result.Kept > concurrency*part {
+			fmt.Printf("killed after %v: %d bytes were stored, %d kept, %d remain; identical: %t\n", moment, before, result.Kept, remains, equal)
 		}
 	}
 	fmt.Printf("\n%d kills: %d identical objects, %d went on, %d started afresh needlessly, %d left parts behind\n", b.kills, identical, kept, afresh, left)

@@ -34,6 +34,7 @@ type fakeStore struct {
 	abortErr    error
 	beginErr    error // the upload begins, and the answer is lost
 	partsErr    error
+	late        int       // reads of an object that is being assembled, before it is there
 	completeErr error     // the upload is complete, and the answer is lost
 	algorithm   Algorithm // of Head's checksum
 	inFlight    int
@@ -162,10 +163,15 @@ func (s *fakeStore) Complete(_ context.Context, key, id string, parts []Part, si
 	if int64(len(content)) != size || (!whole.Composite && whole != sumOf(o.Algorithm, content)) {
 		return Object{}, errors.New("the checksum or size of the whole is wrong")
 	}
-	delete(s.uploads, id)
+	if s.completeErr == nil || s.late == 0 {
+		delete(s.uploads, id)
+	}
 	s.objects[key] = content
 	if s.completeErr != nil {
 		return Object{}, s.completeErr
+	}
+	if s.late > 0 {
+		return Object{Key: key}, nil
 	}
 	if whole.Composite {
 		return Object{Key: key, Checksum: whole}, nil
@@ -191,8 +197,12 @@ func (s *fakeStore) Head(_ context.Context, key string) (Object, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	content, ok := s.objects[key]
+	if s.late > 0 {
+		s.late--
+		ok = false
+	}
 	if !ok {
-		return Object{}, errors.New("no such object")
+		return Object{}, refusal("NotFound")
 	}
 	return Object{Key: key, Size: int64(len(content)), ETag: "1", Checksum: s.reported(s.algorithm, content)}, nil
 }

@@ -23,6 +23,7 @@ type upload struct {
 	unchanged func() error
 	entry     *journal.Entry  // nil: nothing is noted
 	kept      map[int32]*sent // what an earlier run has sent
+	repeated  bool            // S3 may be completing it already, for an earlier run
 	group     *errgroup.Group
 	parts     []*sent
 }
@@ -132,6 +133,9 @@ func (u *upload) complete(ctx context.Context) (Object, error) {
 	if errorCode(err) == codeNoSuchUpload {
 		obj, err = u.completed(ctx, size, whole, err)
 	}
+	if err == nil && u.repeated && obj.Checksum.Value == "" {
+		err = u.appears(ctx, size, whole)
+	}
 	if err != nil {
 		return Object{}, err
 	}
@@ -156,6 +160,30 @@ func (u *upload) completed(ctx context.Context, size int64, whole Checksum, beca
 		return Object{}, because
 	}
 	return obj, nil
+}
+
+// appearTime is how long S3 may take to assemble an object.
+const appearTime = 2 * time.Minute
+
+// appears waits for the object of an upload that an earlier run has asked to complete. versitygw, for one, answers a
+// second request with success while it still works on the first. Without the permission to read its word has to do.
+func (u *upload) appears(ctx context.Context, size int64, whole Checksum) error {
+	const pause = 250 * time.Millisecond
+	for range appearTime / pause {
+		obj, err := u.engine.store.Head(ctx, u.key)
+		switch {
+		case err == nil && obj.Size == size && (whole.Value == "" || obj.Checksum.Value == "" || obj.Checksum == whole):
+			return nil
+		case err != nil && (Denied(err) || errorCode(err) == "Forbidden"):
+			return nil
+		case err != nil && errorCode(err) != "NotFound" && errorCode(err) != "NoSuchKey":
+			return err
+		}
+		if err := u.engine.opts.Retry.Sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+	return &S3Error{Doing: "complete multipart upload of", Key: u.key, Err: errors.New("S3 says that it is complete, but the object is not there")}
 }
 
 // multipart begins an upload, lets feed send its parts, and completes it; or aborts it whatever happens.

@@ -141,7 +141,7 @@ func (e *Engine) recall(ctx context.Context, u *upload, src *source, want *journ
 	case err != nil:
 		return err
 	}
-	u.id, u.kept = s.ID, kept
+	u.id, u.kept, u.repeated = s.ID, kept, s.Completing
 	e.opts.Log.Info("going on with an upload", "key", u.key, "upload", u.id, "parts stored", len(kept))
 	return nil
 }
@@ -251,7 +251,7 @@ func (u *upload) finished(ctx context.Context) (Object, bool) {
 	}
 	if errorCode(err) == codeNoSuchUpload {
 		u.engine.opts.Warn(fmt.Sprintf("S3 no longer has the unfinished upload of %s: it starts afresh", s.Upload.File.Path))
-		u.id, u.kept = "", nil
+		u.id, u.kept, u.repeated = "", nil, false
 	}
 	return Object{}, false
 }

@@ -199,6 +199,21 @@ func TestResumeAfterLostAnswers(t *testing.T) {
 	})
 }
 
+// A server may say yes to the second request to complete while it still works on the first.
+func TestResumeWaitsForTheObject(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.store.late, h.store.completeErr = 2, errors.New("connection reset")
+	if _, err := h.upload(t.Context()); err == nil {
+		t.Fatal("the answer is not lost")
+	}
+	h.store.completeErr = nil
+	h.want(true)
+	if h.store.late != 0 {
+		t.Errorf("it did not wait: %d", h.store.late)
+	}
+}
+
 func TestResumeWithoutListing(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
