@@ -35,25 +35,31 @@ func (a *app) configuration(need config.Need) (config.Config, error) {
 
 // provider is where credentials come from, uncached, and the SDK's configuration without them.
 func (a *app) provider(cfg config.Config) (aws.CredentialsProvider, aws.Config, error) {
-	auth, err := config.Authenticate(cfg.IdentityProvider, config.SecretSource{ClientSecretFile: a.options.clientSecretFile,
-		PrivateKeyFile: a.options.privateKeyFile, Getenv: a.Getenv, Warn: a.warn})
-	if err != nil {
-		return nil, aws.Config{}, err
-	}
-	sdk, err := awsconfig.New(cfg.AWSRegion)
-	if err != nil {
-		return nil, aws.Config{}, err
-	}
-	client, err := awsconfig.HTTPClient("")
-	if err != nil {
-		return nil, aws.Config{}, err
-	}
-	client.Timeout = askTime
-	tokens, err := token.New(cfg, auth, token.Options{Client: client, Policy: retry.Default(), Now: a.Now, Log: a.log})
+	tokens, client, sdk, err := a.tokens(cfg)
 	if err != nil {
 		return nil, aws.Config{}, err
 	}
 	return a.exchange(cfg, tokens, client, sdk), sdk, nil
+}
+
+// tokens is where access tokens come from, and what else asks somebody for credentials.
+func (a *app) tokens(cfg config.Config) (*token.Source, *http.Client, aws.Config, error) {
+	auth, err := config.Authenticate(cfg.IdentityProvider, config.SecretSource{ClientSecretFile: a.options.clientSecretFile,
+		PrivateKeyFile: a.options.privateKeyFile, Getenv: a.Getenv, Warn: a.warn})
+	if err != nil {
+		return nil, nil, aws.Config{}, err
+	}
+	sdk, err := awsconfig.New(cfg.AWSRegion)
+	if err != nil {
+		return nil, nil, aws.Config{}, err
+	}
+	client, err := awsconfig.HTTPClient("")
+	if err != nil {
+		return nil, nil, aws.Config{}, err
+	}
+	client.Timeout = askTime
+	source, err := token.New(cfg, auth, token.Options{Client: client, Policy: retry.Default(), Now: a.Now, Log: a.log})
+	return source, client, sdk, err
 }
 
 func (a *app) exchange(cfg config.Config, tokens *token.Source, client *http.Client, sdk aws.Config) aws.CredentialsProvider {
