@@ -89,7 +89,27 @@ func (c *Controller) readAll(ctx context.Context, w *work, ref Reference) error 
 	if err := c.readClient(ctx, w, ref.ClientID, journal.ClientID); err != nil {
 		return err
 	}
+	if err := c.readAgain(ctx, w, journal); err != nil {
+		return err
+	}
 	return c.observeAround(ctx, w, ref.ClientID)
+}
+
+// readAgain reads the client of a finished onboarding once more where parts of it seem to be missing or wrong. A lagging
+// read would otherwise have a part made that is there, and, should that fail, undone.
+func (c *Controller) readAgain(ctx context.Context, w *work, journal Journal) error {
+	sound := !slices.ContainsFunc(c.clients.Parts(), func(p idp.Part) bool { return len(p.Deviations(w.client, w.spec())) > 0 })
+	if sound || journal.Phase != Ready || !w.client.Exists() {
+		return nil
+	}
+	if err := c.clock.Sleep(ctx, firstPause); err != nil {
+		return err
+	}
+	again, err := c.find(ctx, w.want.Desired, w.client.ID, w.id)
+	if err == nil && again.Exists() {
+		w.client = again
+	}
+	return err
 }
 
 // readClient finds the client by what the state or the journal remember of it, or else by its onboarding: an update that
