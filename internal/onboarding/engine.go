@@ -80,8 +80,9 @@ func (c *Controller) run(ctx context.Context, o operation) error {
 		}
 		if err == nil {
 			c.trace(ctx, "step", map[string]any{"operation": o.name, "step": s.name})
-			err = c.attempt(ctx, s)
-			if err == nil || unsettled(err) || (s.partial != nil && s.partial()) {
+			var touched bool
+			touched, err = c.attempt(ctx, s)
+			if touched || (s.partial != nil && s.partial()) {
 				done = append(done, s)
 			}
 		}
@@ -106,28 +107,30 @@ func (c *Controller) run(ctx context.Context, o operation) error {
 // unsettled reports whether a step that failed with err may have had an effect.
 func unsettled(err error) bool { return apierror.Is(err, apierror.Ambiguous) }
 
-// attempt does one step, again where that is safe.
-func (c *Controller) attempt(ctx context.Context, s step) error {
+// attempt does one step, again where that is safe. touched reports whether any attempt had, or may have had, an effect:
+// a clear refusal of the last one says nothing of those before.
+func (c *Controller) attempt(ctx context.Context, s step) (touched bool, err error) {
 	pause := firstPause
 	for try := 1; ; try++ {
-		err := c.call(ctx, s.do)
-		if err == nil || !unsettled(err) {
-			return err
+		err = c.call(ctx, s.do)
+		if err == nil {
+			return true, nil
 		}
+		if !unsettled(err) {
+			return touched, err
+		}
+		touched = true
 		if s.settled != nil {
 			ok, lookErr := c.look(ctx, s)
 			if ok {
-				return nil
+				return true, nil
 			}
 			if lookErr != nil {
-				return errors.Join(err, fmt.Errorf("whether it took effect is not known: %w", lookErr))
+				return true, errors.Join(err, fmt.Errorf("whether it took effect is not known: %w", lookErr))
 			}
 		}
-		if try == attempts || ctx.Err() != nil {
-			return err
-		}
-		if c.clock.Sleep(ctx, pause) != nil {
-			return err
+		if try == attempts || ctx.Err() != nil || c.clock.Sleep(ctx, pause) != nil {
+			return true, err
 		}
 		pause *= 2
 	}

@@ -33,10 +33,12 @@ func (o Observed) Gone() bool {
 
 // Reference says which onboarding is meant, from what was remembered of it.
 type Reference struct {
-	ClientID     string // empty: not known
-	OnboardingID string // empty: not known
-	RoleARN      string // empty: not known
-	Table        string // mapping table in which there may be a row; empty: as is wanted now
+	ClientID     string      // empty: not known
+	OnboardingID string      // empty: not known
+	RoleARN      string      // empty: not known
+	Table        string      // mapping table in which there may be a row; empty: as is wanted now
+	ProviderARN  string      // OIDC provider that may list the client; empty: as is wanted now
+	Mode         access.Mode // trust mode so far; empty: not known
 }
 
 // Observe reads a server's access and compares it with what is wanted. What is missing is reported as drift; it fails
@@ -130,19 +132,40 @@ func (c *Controller) observeAround(ctx context.Context, w *work, remembered stri
 			return err
 		}
 	}
-	untouched := w.want.Mode != access.AZP && was.Mode != access.AZP && w.role.Name != "" // a role that is gone took its journal along
-	if untouched || w.want.Identity.ProviderARN == "" {
-		return nil // the OIDC provider's list was never touched
+	return c.observeList(ctx, w, was)
+}
+
+// observeList finds out where the client, or the one that is gone, stands or may stand in the list of an OIDC provider.
+// That it does not is believed only of the list that it is to be in: a stale read there costs an addition that has no
+// effect, a stale read elsewhere would leave an entry behind for ever.
+func (c *Controller) observeList(ctx context.Context, w *work, was Journal) error {
+	may := was.Mode == access.AZP || w.was == access.AZP
+	if w.role.Name == "" && w.provider != "" { // a role that is gone took its journal along
+		list, err := c.list(ctx, w.provider)
+		if err != nil {
+			return err
+		}
+		may = slices.Contains(list, w.client.ID) || slices.Contains(list, w.gone)
 	}
-	provider, err := c.roles.OIDCProvider(ctx, w.want.Identity.ProviderARN)
-	if err != nil && !apierror.Is(err, apierror.NotFound) {
-		return fmt.Errorf("read the OIDC provider %s: %w", w.want.Identity.ProviderARN, err)
-	}
-	w.listed = w.client.Exists() && slices.Contains(provider.ClientIDs, w.client.ID)
-	if w.gone != "" && slices.Contains(provider.ClientIDs, w.gone) {
+	if may && w.provider != "" {
 		w.unlisted = w.gone
+		w.stale = w.client.Exists() && (w.want.Mode != access.AZP || w.want.Identity.ProviderARN != w.provider)
 	}
-	return nil
+	if w.want.Mode != access.AZP {
+		return nil
+	}
+	list, err := c.list(ctx, w.want.Identity.ProviderARN)
+	w.listed = w.client.Exists() && slices.Contains(list, w.client.ID)
+	return err
+}
+
+// list reads an OIDC provider's client IDs; there are none where there is no provider.
+func (c *Controller) list(ctx context.Context, arn string) ([]string, error) {
+	provider, err := c.roles.OIDCProvider(ctx, arn)
+	if err != nil && !apierror.Is(err, apierror.NotFound) {
+		return nil, fmt.Errorf("read the OIDC provider %s: %w", arn, err)
+	}
+	return provider.ClientIDs, nil
 }
 
 // observeRow reads the mapping row of the client, or of the one that is gone.

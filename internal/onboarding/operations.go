@@ -59,9 +59,8 @@ func (w *work) converge(ctx context.Context, verb string) error {
 // begin prepares the work on one server.
 func (c *Controller) begin(want Resolved, ref Reference) *work {
 	w := &work{c: c, want: want, id: ref.OnboardingID, known: ref.OnboardingID != "", table: want.Identity.Vending.Table}
-	if w.table == "" {
-		w.table = ref.Table
-	}
+	w.table = cmp.Or(w.table, ref.Table)
+	w.provider, w.was = cmp.Or(ref.ProviderARN, want.Identity.ProviderARN), ref.Mode
 	if w.id == "" {
 		w.id = c.newID()
 	}

@@ -25,11 +25,14 @@ type work struct {
 	role   iam.Role   // zero: does not exist
 	client idp.Client // zero: does not exist
 	row    rolemap.Row
-	table  string // mapping table; empty: none
-	listed bool   // the OIDC provider has the client id in its list
-	gone   string // id of a client that is no more; empty: none is known
-	// unlisted is that id while it still stands in the OIDC provider's list.
-	unlisted string
+	table  string      // mapping table; empty: none
+	was    access.Mode // trust mode as the state remembers it; empty: not known
+	gone   string      // id of a client that is no more; empty: none is known
+
+	listed   bool   // the wanted OIDC provider has the client in its list
+	provider string // ARN of the OIDC provider that may list it so far; empty: none
+	stale    bool   // the client stands, or may stand, in that one's list and does not belong there any more
+	unlisted string // id of a client that is no more and may stand there still; empty: none
 
 	adopted bool // an unfinished onboarding was found and is gone on with
 }
@@ -62,7 +65,7 @@ func (w *work) createRole() step {
 		do: func(ctx context.Context) error {
 			until := w.claim.expiry()
 			mode := w.want.Mode
-			if w.listed {
+			if w.stale {
 				mode = access.AZP // until the end of an update that takes the client off the OIDC provider's list
 			}
 			tags := maps.Clone(w.want.Tags)
@@ -118,9 +121,31 @@ func (w *work) createRole() step {
 			if parseJournal(role.Tags).OnboardingID != w.id {
 				return nil
 			}
+			if err := w.dropFound(ctx); err != nil {
+				return err
+			}
 			return w.c.removeRole(ctx, role)
 		},
 	}
+}
+
+// dropFound takes away what an adopted onboarding had around role and client, where the steps that would have undone it
+// were not reached.
+func (w *work) dropFound(ctx context.Context) error {
+	if !w.adopted {
+		return nil
+	}
+	for _, provider := range []string{w.provider, w.want.Identity.ProviderARN} {
+		if (provider == w.provider && w.stale) || (provider == w.want.Identity.ProviderARN && w.listed) {
+			if err := w.c.roles.RemoveAudience(ctx, provider, w.client.ID); err != nil && !apierror.Is(err, apierror.NotFound) {
+				return err
+			}
+		}
+	}
+	if w.row != (rolemap.Row{}) {
+		return w.unmap(ctx)
+	}
+	return nil
 }
 
 // adopt goes on with an unfinished onboarding of the server, if that is what holds the name.
@@ -473,7 +498,9 @@ func (w *work) listAudience() step {
 			if w.want.Mode != access.AZP {
 				return nil
 			}
-			return w.c.roles.RemoveAudience(ctx, provider, w.client.ID)
+			err := w.c.roles.RemoveAudience(ctx, provider, w.client.ID)
+			w.listed = w.listed && err != nil
+			return err
 		},
 	}
 }
@@ -536,35 +563,33 @@ func (w *work) markReady() step {
 	}
 }
 
-// unlistAudience takes the client off the OIDC provider's list, where its tokens no longer need it.
+// unlistAudience takes the client off an OIDC provider's list in which its tokens no longer need it.
 func (w *work) unlistAudience() step {
-	provider := w.want.Identity.ProviderARN
 	return step{
-		name:    "remove client " + w.name() + " from OIDC provider " + provider,
-		needed:  func() bool { return w.want.Mode != access.AZP && w.listed },
-		remains: "missing client ID of " + w.name() + " in the list of " + provider,
+		name:    "remove client " + w.name() + " from OIDC provider " + w.provider,
+		needed:  func() bool { return w.stale },
+		remains: "missing client ID of " + w.name() + " in the list of " + w.provider,
 		do: func(ctx context.Context) error {
-			err := w.c.roles.RemoveAudience(ctx, provider, w.client.ID)
-			w.listed = w.listed && err != nil
+			err := w.c.roles.RemoveAudience(ctx, w.provider, w.client.ID)
+			w.stale = w.stale && err != nil
 			return err
 		},
 		undo: func(ctx context.Context) error {
 			if w.adopted {
 				return nil
 			}
-			return w.c.roles.AddAudience(ctx, provider, w.client.ID)
+			return w.c.roles.AddAudience(ctx, w.provider, w.client.ID)
 		},
 	}
 }
 
 // unlistGone takes a client that is no more off that list, while trust policy and journal still name it.
 func (w *work) unlistGone() step {
-	provider := w.want.Identity.ProviderARN
 	return step{
-		name:   "remove a deleted client of " + w.name() + " from OIDC provider " + provider,
+		name:   "remove a deleted client of " + w.name() + " from OIDC provider " + w.provider,
 		needed: func() bool { return w.unlisted != "" },
 		do: func(ctx context.Context) error {
-			err := w.c.roles.RemoveAudience(ctx, provider, w.unlisted)
+			err := w.c.roles.RemoveAudience(ctx, w.provider, w.unlisted)
 			if err == nil {
 				w.unlisted = ""
 			}

@@ -30,12 +30,19 @@ type remembered struct {
 	imported        bool // by import, which cannot know a secret that the identity provider hides
 }
 
+// reference is what the provider makes of a state.
+func (k *remembered) reference() Reference {
+	ref := k.ref
+	ref.Mode, ref.ProviderARN, ref.Table = k.applied.Mode, k.applied.Identity.ProviderARN, k.applied.Identity.Vending.Table
+	return ref
+}
+
 // refresh reads what there is into the state, as the resource's Read does.
 func (t terraform) refresh() (Observed, error) {
 	if !t.known.exists {
 		return Observed{}, nil
 	}
-	o, err := t.c.Observe(t.ctx, t.known.applied, t.known.ref)
+	o, err := t.c.Observe(t.ctx, t.known.applied, t.known.reference())
 	if err != nil {
 		return o, err
 	}
@@ -63,7 +70,7 @@ func (t terraform) apply(want Resolved) error {
 		return err
 	}
 	if t.known.exists && t.known.tainted {
-		if err := t.c.Delete(t.ctx, t.known.applied, t.known.ref); err != nil {
+		if err := t.c.Delete(t.ctx, t.known.applied, t.known.reference()); err != nil {
 			return err
 		}
 		*t.known = remembered{}
@@ -72,7 +79,7 @@ func (t terraform) apply(want Resolved) error {
 		if !differs(o, *t.known, want) {
 			return nil
 		}
-		outcome, err := t.c.Update(t.ctx, want, t.known.ref, t.known.secret)
+		outcome, err := t.c.Update(t.ctx, want, t.known.reference(), t.known.secret)
 		if err == nil {
 			t.known.applied, t.known.imported = want, false
 			t.known.note(outcome)
@@ -123,7 +130,7 @@ func (t terraform) destroy() error {
 	if _, err := t.refresh(); err != nil || !t.known.exists {
 		return err
 	}
-	if err := t.c.Delete(t.ctx, t.known.applied, t.known.ref); err != nil {
+	if err := t.c.Delete(t.ctx, t.known.applied, t.known.reference()); err != nil {
 		return err
 	}
 	*t.known = remembered{}

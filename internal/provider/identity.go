@@ -145,6 +145,14 @@ func (i identity) vending() vendingModel {
 	return i.cognito.vendingModel
 }
 
+// providerARN is the OIDC provider that the role trusts; empty where none takes part.
+func (i identity) providerARN() string {
+	if i.kind == idp.Entra {
+		return i.entra.OIDCProviderARN.ValueString()
+	}
+	return i.auth0.OIDCProviderARN.ValueString()
+}
+
 // mode is the trust mode that the configuration fixes; empty where the API decides.
 func (i identity) mode() access.Mode {
 	if i.federation.ValueString() == federationVending {
@@ -163,14 +171,15 @@ func (i identity) mode() access.Mode {
 func (i identity) desired(ctx context.Context) (wanted onboarding.Identity, partition string, diags diag.Diagnostics) {
 	v := i.vending()
 	wanted = onboarding.Identity{
-		Mode:    i.mode(),
-		Vending: onboarding.Vending{RoleARN: v.RoleARN.ValueString(), URL: v.URL.ValueString(), Table: v.Table.ValueString()},
+		Mode:        i.mode(),
+		ProviderARN: i.providerARN(),
+		Vending:     onboarding.Vending{RoleARN: v.RoleARN.ValueString(), URL: v.URL.ValueString(), Table: v.Table.ValueString()},
 	}
 	switch i.kind {
 	case idp.Auth0:
-		wanted.Audience, wanted.ProviderARN = i.auth0.Audience.ValueString(), i.auth0.OIDCProviderARN.ValueString()
+		wanted.Audience = i.auth0.Audience.ValueString()
 	case idp.Entra:
-		wanted.Audience, wanted.ProviderARN = i.entra.Audience.ValueString(), i.entra.OIDCProviderARN.ValueString()
+		wanted.Audience = i.entra.Audience.ValueString()
 	case idp.Cognito:
 		wanted.Audience, wanted.Domain = i.cognito.UserPoolID.ValueString(), i.cognito.Domain.ValueString()
 		diags.Append(i.cognito.AllowedScopes.ElementsAs(ctx, &wanted.Scopes, false)...)

@@ -121,7 +121,7 @@ var clientChanges = map[string]map[string]change{
 // TestAccServerAccess_drift changes something behind Terraform's back, expects the plan to show one update in place, and
 // that the apply mends it while client and secret stay.
 func TestAccServerAccess_drift(t *testing.T) {
-	forEachIdP(t, func(t *testing.T, idp string) {
+	forEachIDP(t, func(t *testing.T, idp string) {
 		changes := maps.Clone(roleChanges)
 		maps.Copy(changes, clientChanges[idp])
 		for name, change := range changes {
@@ -173,7 +173,7 @@ var deleteClient = map[string]change{
 }
 
 func TestAccServerAccess_clientDeleted(t *testing.T) {
-	forEachIdP(t, func(t *testing.T, idp string) {
+	forEachIDP(t, func(t *testing.T, idp string) {
 		s := server{name: "client-deleted-" + idp, idp: idp}
 		run(t, []string{s.name},
 			resource.TestStep{Config: s.hcl()},
@@ -191,7 +191,7 @@ func TestAccServerAccess_clientDeleted(t *testing.T) {
 }
 
 func TestAccServerAccess_bothDeleted(t *testing.T) {
-	forEachIdP(t, func(t *testing.T, idp string) {
+	forEachIDP(t, func(t *testing.T, idp string) {
 		s := server{name: "both-deleted-" + idp, idp: idp}
 		role := "oidc-s3-dev-" + s.name
 		action := plancheck.ResourceActionCreate

@@ -3,12 +3,16 @@ package provider_test
 import (
 	"fmt"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 
+	awsiam "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 )
 
@@ -22,7 +26,7 @@ func exactly(s string) knownvalue.Check { return knownvalue.StringExact(s) }
 
 func TestAccServerAccess_permissionLevels(t *testing.T) {
 	modes := map[string]string{"auth0": "plain", "entra": "plain", "cognito": "vending"}
-	forEachIdP(t, func(t *testing.T, idp string) {
+	forEachIDP(t, func(t *testing.T, idp string) {
 		for level, wanted := range map[string][]string{
 			"write":      {"put"},
 			"read-write": {"put", "get"},
@@ -55,7 +59,7 @@ func TestAccServerAccess_permissionLevels(t *testing.T) {
 }
 
 func TestAccServerAccess_changesInPlace(t *testing.T) {
-	forEachIdP(t, func(t *testing.T, idp string) {
+	forEachIDP(t, func(t *testing.T, idp string) {
 		s := server{name: "changing-" + idp, idp: idp}
 		moved := s
 		moved.prefix = "t/moved-" + idp + "/"
@@ -97,7 +101,7 @@ func (sameValue) CompareValues(values ...any) error {
 }
 
 func TestAccServerAccess_namesReplace(t *testing.T) {
-	forEachIdP(t, func(t *testing.T, idp string) {
+	forEachIDP(t, func(t *testing.T, idp string) {
 		s, renamed := server{name: "named-" + idp, idp: idp}, server{name: "renamed-" + idp, idp: idp}
 		elsewhere := renamed
 		elsewhere.more = `environment = "dev-2"`
@@ -135,10 +139,29 @@ func TestAccServerAccess_azpMode(t *testing.T) {
 				run(t, []string{plain.name},
 					resource.TestStep{Config: plain.hcl(), Check: may(address, "put")},
 					resource.TestStep{Config: azp.hcl(), ConfigPlanChecks: in(plancheck.ResourceActionUpdate), Check: may(address, "put")},
-					resource.TestStep{Config: plain.hcl(), ConfigPlanChecks: in(plancheck.ResourceActionUpdate), Check: may(address, "put")},
+					resource.TestStep{Config: plain.hcl(), ConfigPlanChecks: in(plancheck.ResourceActionUpdate),
+						Check: resource.ComposeTestCheckFunc(may(address, "put"), unlisted(t, idp))},
 				)
 			})
 		})
+	}
+}
+
+// unlisted fails if the client of the server under test stands in the list of an OIDC provider.
+func unlisted(t *testing.T, idp string) resource.TestCheckFunc {
+	return func(state *terraform.State) error {
+		id := state.RootModule().Resources[address].Primary.Attributes["client_id"]
+		for _, suffix := range []string{"", "_AZP"} {
+			arn := clouds.Env()["OIDCS3_SANDBOX_"+strings.ToUpper(idp)+"_OIDC_PROVIDER_ARN"+suffix]
+			provider, err := iamClient(t).GetOpenIDConnectProvider(t.Context(), &awsiam.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: &arn})
+			if err != nil {
+				return err
+			}
+			if slices.Contains(provider.ClientIDList, id) {
+				return fmt.Errorf("client %s is listed at %s", id, arn)
+			}
+		}
+		return nil
 	}
 }
 
@@ -161,7 +184,7 @@ func TestAccServerAccess_vending(t *testing.T) {
 }
 
 func TestAccServerAccess_defaultTags(t *testing.T) {
-	forEachIdP(t, func(t *testing.T, idp string) {
+	forEachIDP(t, func(t *testing.T, idp string) {
 		s := server{name: "tagged-" + idp, idp: idp, provider: "environment = \"dev\"\ndefault_tags = { Team = \"platform\", Layer = \"servers\" }",
 			more: `tags = { Team = "web" }`}
 		other := s
@@ -177,7 +200,7 @@ func TestAccServerAccess_defaultTags(t *testing.T) {
 }
 
 func TestAccServerAccess_deletionProtection(t *testing.T) {
-	forEachIdP(t, func(t *testing.T, idp string) {
+	forEachIDP(t, func(t *testing.T, idp string) {
 		s := server{name: "protected-" + idp, idp: idp, more: "deletion_protection = true"}
 		free := server{name: s.name, idp: idp}
 		renamed := server{name: s.name + "-2", idp: idp, more: s.more}
@@ -192,7 +215,7 @@ func TestAccServerAccess_deletionProtection(t *testing.T) {
 }
 
 func TestAccServerAccess_import(t *testing.T) {
-	forEachIdP(t, func(t *testing.T, idp string) {
+	forEachIDP(t, func(t *testing.T, idp string) {
 		s := server{name: "imported-" + idp, idp: idp, permissions: "read-write", more: `tags = { Team = "a" }`}
 		ignore := []string{"timeouts"}
 		if idp == "entra" { // Microsoft Graph shows a secret once
@@ -228,7 +251,7 @@ func TestAccServerAccess_importBlockPlansClean(t *testing.T) {
 			},
 		)
 	}
-	forEachIdP(t, func(t *testing.T, idp string) {
+	forEachIDP(t, func(t *testing.T, idp string) {
 		takeOver(t, server{name: "taken-over-" + idp, idp: idp, permissions: "full"})
 	})
 	for _, idp := range []string{"auth0", "entra"} {

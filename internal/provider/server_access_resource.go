@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/onboarding"
 )
@@ -249,6 +250,7 @@ func recall(ctx context.Context, private privateReader, model *serverAccessModel
 	ref := onboarding.Reference{ClientID: model.ClientID.ValueString(), RoleARN: model.RoleARN.ValueString()}
 	i, _, diags := model.identity(ctx)
 	ref.Table = i.vending().Table.ValueString()
+	ref.ProviderARN, ref.Mode = i.providerARN(), access.Mode(model.TrustMode.ValueString())
 	value, more := private.GetKey(ctx, privateKey)
 	diags.Append(more...)
 	var data privateData
