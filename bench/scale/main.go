@@ -65,7 +65,7 @@ func measure(servers int, rate float64, burst, parallel int, onlyPlan bool) (err
 		return err
 	}
 	defer func() { _ = clouds.Close() }()
-	clouds.IAM().Directory.SetRoleQuota(servers + 100)
+	clouds.IAM().SetRoleQuota(servers + 100)
 	b := &bench{clouds: clouds, dir: dir, servers: servers, parallel: parallel}
 	if err := b.prepare(); err != nil {
 		return err

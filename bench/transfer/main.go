@@ -1,7 +1,7 @@
 // Command bench measures oidcs3-upload beside the S3 clients that it finds on the PATH (s5cmd, rclone, aws), and beside
 // one raw PUT or GET of the same bytes with curl, against versitygw over TLS, all data on a RAM disk.
 //
-//	go run ./bench [-size 2GiB] [-files 5000] [-runs 5] [-kills 0] [-with FLAGS] [-dir /dev/shm]
+//	go run ./bench/transfer [-size 2048] [-files 5000] [-runs 5] [-kills 0] [-with FLAGS] [-dir /dev/shm]
 //
 // versitygw is found on the PATH too: go install github.com/versity/versitygw/cmd/versitygw@v1.8.0. Results go to
 // standard output, as a table of medians: wall time, user and system time, peak memory of the client.
@@ -42,8 +42,9 @@ func main() {
 	flag.StringVar(&s.with, "with", "", "more flags for oidcs3-upload, such as '--checksum crc32c'")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, s); err != nil {
+	err := run(ctx, s)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
 	}

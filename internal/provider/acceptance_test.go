@@ -62,8 +62,8 @@ const address = "oidcs3_server_access.this"
 // idps are the identity providers; every test of a server's life runs for each.
 var idps = []string{"auth0", "entra", "cognito"}
 
-// forEachIdP runs a test for each identity provider.
-func forEachIdP(t *testing.T, test func(t *testing.T, idp string)) {
+// forEachIDP runs a test for each identity provider.
+func forEachIDP(t *testing.T, test func(t *testing.T, idp string)) {
 	t.Helper()
 	for _, idp := range idps {
 		t.Run(idp, func(t *testing.T) { test(t, idp) })

@@ -36,7 +36,7 @@ const (
 	exitDone        = 0
 	exitOther       = 1
 	exitUsage       = 2 // command line or configuration
-	exitIdP         = 3 // the identity provider refused
+	exitIDP         = 3 // the identity provider refused
 	exitCredentials = 4 // STS or the vending API refused
 	exitS3          = 5 // S3 refused or failed
 	exitSome        = 6 // some of several files failed
@@ -91,7 +91,7 @@ func run(ctx context.Context, p Process, args []string) int {
 	if !a.started {
 		err = &usageError{err: err}
 	}
-	e := explain(ctx, err, a)
+	e := explain(ctx, err)
 	a.tell(e)
 	return e.code
 }

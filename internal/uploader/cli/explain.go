@@ -24,16 +24,16 @@ type explanation struct {
 
 // explain finds the cause of an error in its chain: whoever refused decides on the exit code, however deep in a
 // transfer it was met.
-func explain(ctx context.Context, err error, a *app) explanation {
+func explain(ctx context.Context, err error) explanation {
 	var left *transfer.AbortError
 	if errors.As(err, &left) {
-		e := explain(ctx, left.Err, a)
+		e := explain(ctx, left.Err)
 		return explanation{e.code, e.message + "; parts of upload " + left.UploadID + " are still stored, aborting it failed: " + left.Abort.Error(),
 			"oidcs3-upload clean aborts it, where listing uploads is permitted; so does a lifecycle rule for incomplete multipart uploads"}
 	}
 	var resumable *transfer.ResumableError
 	if errors.As(err, &resumable) {
-		return resumeHint(explain(ctx, resumable.Err, a))
+		return resumeHint(explain(ctx, resumable.Err))
 	}
 	if ctx.Err() != nil {
 		return explanation{code: exitInterrupted, message: "interrupted"}
@@ -112,7 +112,7 @@ func ofToken(err error) (explanation, bool) {
 	var away *token.Unavailable
 	switch {
 	case errors.As(err, &refused):
-		return explanation{exitIdP, refused.Error(), tokenHint(refused)}, true
+		return explanation{exitIDP, refused.Error(), tokenHint(refused)}, true
 	case errors.As(err, &away):
 		return explanation{exitOther, away.Error(), networkHint(away)}, true
 	}
@@ -182,8 +182,7 @@ func networkHint(err error) string {
 // innermost is the text of the error at the end of the chain, which for the SDK's errors is the one that says something.
 func innermost(err error) string {
 	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
-		var op *net.OpError
-		if errors.As(err, &op) && err == error(op) {
+		if _, ok := err.(*net.OpError); ok { //nolint:errorlint // this link of the chain, not what it wraps
 			break // "dial tcp 192.0.2.1:443: connect: connection refused" says where
 		}
 		err = next

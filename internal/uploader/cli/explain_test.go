@@ -38,10 +38,10 @@ func TestExplain(t *testing.T) {
 		"slow identity":      {&token.Unavailable{Host: "h", Err: os.ErrDeadlineExceeded}, exitOther, "no answer in time"},
 		"other certificate":  {&token.Unavailable{Host: "h", Err: x509.HostnameError{Certificate: &x509.Certificate{}}}, exitOther, "another host's"},
 		"expired":            {&token.Unavailable{Host: "h", Err: x509.CertificateInvalidError{Reason: x509.Expired}}, exitOther, "clock"},
-		"no grant":           {refused, exitIdP, "client grant"},
-		"inside a transfer":  {&transfer.S3Error{Doing: "put object", Key: "k", Err: fmt.Errorf("sign: %w", refused)}, exitIdP, "client grant"},
-		"bad scope":          {&token.Refused{Status: 400, Code: "invalid_scope"}, exitIdP, "cognito_scopes"},
-		"wrong tenant":       {&token.Refused{Status: 404}, exitIdP, "no token endpoint"},
+		"no grant":           {refused, exitIDP, "client grant"},
+		"inside a transfer":  {&transfer.S3Error{Doing: "put object", Key: "k", Err: fmt.Errorf("sign: %w", refused)}, exitIDP, "client grant"},
+		"bad scope":          {&token.Refused{Status: 400, Code: "invalid_scope"}, exitIDP, "cognito_scopes"},
+		"wrong tenant":       {&token.Refused{Status: 404}, exitIDP, "no token endpoint"},
 		"fresh, yet expired": {&credentials.Refused{Service: credentials.ServiceSTS, Code: credentials.CodeExpiredToken}, exitCredentials, "clock"},
 		"opaque token":       {&credentials.Refused{Service: credentials.ServiceSTS, Code: credentials.CodeInvalidIdentityToken}, exitCredentials, "opaque"},
 		"vending path":       {&credentials.Refused{Service: credentials.ServiceVending, Status: 404}, exitCredentials, "credential_vending_url"},
@@ -53,18 +53,18 @@ func TestExplain(t *testing.T) {
 		"parts left":         {&transfer.AbortError{Key: "k", UploadID: "u", Err: s3("AccessDenied", ""), Abort: errors.New("no")}, exitS3, "lifecycle rule"},
 		"something else":     {errors.New("x"), exitOther, ""},
 	} {
-		e := explain(t.Context(), tc.err, nil)
+		e := explain(t.Context(), tc.err)
 		if e.code != tc.code || !strings.Contains(e.hint, tc.hint) || e.message == "" || (tc.hint == "") != (e.hint == "") {
 			t.Errorf("%s: %+v", name, e)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if e := explain(ctx, context.Canceled, nil); e.code != exitInterrupted {
+	if e := explain(ctx, context.Canceled); e.code != exitInterrupted {
 		t.Errorf("interrupted: %+v", e)
 	}
 	left := &transfer.AbortError{Key: "k", UploadID: "u", Err: context.Canceled, Abort: errors.New("no")}
-	if e := explain(ctx, left, nil); e.code != exitInterrupted || !strings.Contains(e.message, "upload u") {
+	if e := explain(ctx, left); e.code != exitInterrupted || !strings.Contains(e.message, "upload u") {
 		t.Errorf("interrupted, with parts left: %+v", e)
 	}
 }

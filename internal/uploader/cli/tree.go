@@ -93,7 +93,7 @@ func (j *uploadJob) collect(ctx context.Context, leaves []*leaf) error {
 
 // fail tells of one file that failed while others go on.
 func (a *app) fail(ctx context.Context, path, key string, err error) {
-	e := explain(ctx, err, a)
+	e := explain(ctx, err)
 	a.tell(e)
 	if a.options.json {
 		_ = a.result(failure{path, key, oneLine(e.message), oneLine(e.hint), e.code}, "")

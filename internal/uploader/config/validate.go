@@ -148,7 +148,7 @@ func checkPrefix(v string) error {
 	}
 	for segment := range strings.SplitSeq(strings.TrimSuffix(v, "/"), "/") {
 		if segment == "" || segment == "." || segment == ".." {
-			return errors.New("a segment of the prefix is empty, . or ..")
+			return errors.New("a segment of the prefix is empty, \".\" or \"..\"")
 		}
 	}
 	return nil

@@ -17,7 +17,7 @@ func system(info fs.FileInfo) (device, inode uint64, changed time.Time) {
 	if !ok {
 		return 0, 0, time.Time{}
 	}
-	return uint64(s.Dev), s.Ino, changeTime(s) // #nosec G115 -- compared only
+	return uint64(s.Dev), s.Ino, changeTime(s) //nolint:unconvert,gosec // int32 on macOS; compared only
 }
 
 // private reports whether the file is ours, and nobody else can write to it.

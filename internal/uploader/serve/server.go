@@ -30,11 +30,12 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 func Run(ctx context.Context, l net.Listener, h http.Handler) error {
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
 		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
-	stopped := make(chan error, 1)
+	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 		defer cancel()
-		stopped <- server.Shutdown(grace)
+		_ = server.Shutdown(grace) // a client that does not let go is left behind
+		close(stopped)
 	})
 	err := server.Serve(l)
 	if !stop() { // the context ended

@@ -73,10 +73,11 @@ func parseKey(text []byte) (key *rsa.PrivateKey, certificate *x509.Certificate, 
 			if err != nil {
 				return nil, nil, errors.New("the PKCS #8 key cannot be parsed")
 			}
-			ok := false
-			if key, ok = parsed.(*rsa.PrivateKey); !ok {
+			rsaKey, ok := parsed.(*rsa.PrivateKey)
+			if !ok {
 				return nil, nil, fmt.Errorf("an RSA key is wanted, this is %T", parsed)
 			}
+			key = rsaKey
 		case "RSA PRIVATE KEY":
 			if key, err = x509.ParsePKCS1PrivateKey(block.Bytes); err != nil {
 				return nil, nil, errors.New("the PKCS #1 key cannot be parsed")

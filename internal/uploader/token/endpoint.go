@@ -2,6 +2,7 @@ package token
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net"
 	"net/http"
@@ -81,7 +82,7 @@ func (e endpoint) audience() string {
 }
 
 // request makes the request anew for every attempt: an assertion may be used once.
-func (e endpoint) request(now time.Time) (*http.Request, error) {
+func (e endpoint) request(ctx context.Context, now time.Time) (*http.Request, error) {
 	fields := map[string]string{"grant_type": "client_credentials"}
 	for k, v := range e.form {
 		fields[k] = v
@@ -103,7 +104,7 @@ func (e endpoint) request(now time.Time) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := http.NewRequest(http.MethodPost, e.url.String(), bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, e.url.String(), bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}

@@ -29,12 +29,12 @@ type answer struct {
 
 // request asks once. What is worth another call comes back as *retry.Again.
 func (s *Source) request(ctx context.Context) (Token, error) {
-	r, err := s.endpoint.request(s.now())
+	r, err := s.endpoint.request(ctx, s.now())
 	if err != nil {
 		return Token{}, err
 	}
 	start := s.now()
-	resp, err := s.client.Do(r.WithContext(ctx))
+	resp, err := s.client.Do(r)
 	if err != nil {
 		return Token{}, &retry.Again{Err: err}
 	}

@@ -81,10 +81,10 @@ type piece struct {
 
 // combine is the checksum of an object from those of its pieces, in order.
 func (a Algorithm) combine(pieces []piece) Checksum {
-	switch {
-	case a == None:
+	switch a {
+	case None:
 		return Checksum{}
-	case a == SHA256:
+	case SHA256:
 		h := sha256.New()
 		for _, p := range pieces {
 			_, _ = h.Write(p.sum)

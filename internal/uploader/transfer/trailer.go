@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -102,12 +103,12 @@ func (c *chunked) Read(p []byte) (n int, err error) {
 		n += read
 		c.left -= int64(read)
 		if c.left > 0 && (err != nil || read > 0) {
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
 			}
 			return n, err
 		}
-		if err != nil && err != io.EOF {
+		if err != nil && !errors.Is(err, io.EOF) {
 			return n, err
 		}
 	}
