@@ -199,9 +199,15 @@ func configuration(server, change int) Resolved {
 	return want
 }
 
+// typing is how long people take between two acts: longer than reads are stale for, so that stale is what happened in the
+// same act.
+const typing = 2 * time.Second
+
 func (p *play) run() {
 	for i, a := range p.s.Acts {
+		time.Sleep(typing)
 		p.drift(a.Drift, a.On)
+		time.Sleep(typing)
 		var runs []*process
 		for n, ps := range a.Processes {
 			if !p.contested(ps) && !p.both(ps.Server) {
