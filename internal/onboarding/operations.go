@@ -175,7 +175,9 @@ func (w *work) removal(ref Reference) []step {
 		},
 	}, {
 		name:   "remove client " + w.name() + " from OIDC provider " + w.want.Identity.ProviderARN,
-		needed: func() bool { return w.want.Mode == access.AZP || journal.Mode == access.AZP },
+		needed: func() bool { // a role that is gone took along what its journal said of the mode
+			return w.want.Identity.ProviderARN != "" && (w.want.Mode == access.AZP || journal.Mode == access.AZP || gone)
+		},
 		do: func(ctx context.Context) error {
 			for _, id := range ids() {
 				err := w.c.roles.RemoveAudience(ctx, w.want.Identity.ProviderARN, id)
