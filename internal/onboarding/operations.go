@@ -18,6 +18,7 @@ type Outcome struct {
 	RoleARN      string
 	Client       idp.Client
 	OnboardingID string
+	Opened       bool // the trust policy was set: IAM takes a while to honour it
 }
 
 // Create onboards a server: afterwards everything stands, or nothing does. It goes on with an onboarding of the server
@@ -69,7 +70,7 @@ func (c *Controller) begin(want Resolved, ref Reference) *work {
 }
 
 func (w *work) outcome() Outcome {
-	return Outcome{RoleARN: w.role.ARN, Client: w.client, OnboardingID: w.id}
+	return Outcome{RoleARN: w.role.ARN, Client: w.client, OnboardingID: w.id, Opened: w.opened}
 }
 
 // readAll reads role and client themselves, not from a shared read: what is about to be changed must be known.
@@ -174,7 +175,7 @@ func (w *work) removal(ref Reference) []step {
 			return err
 		},
 	}, {
-		name:   "remove client " + w.name() + " from OIDC provider " + w.want.Identity.ProviderARN,
+		name: "remove client " + w.name() + " from OIDC provider " + w.want.Identity.ProviderARN,
 		needed: func() bool { // a role that is gone took along what its journal said of the mode
 			return w.want.Identity.ProviderARN != "" && (w.want.Mode == access.AZP || journal.Mode == access.AZP || gone)
 		},

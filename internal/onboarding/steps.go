@@ -35,6 +35,7 @@ type work struct {
 	unlisted string // id of a client that is no more and may stand there still; empty: none
 
 	adopted bool // an unfinished onboarding was found and is gone on with
+	opened  bool // the trust policy was set
 }
 
 // steps lists everything that may have to be done, in the order that keeps the promises: the lock first, the trust
@@ -519,7 +520,7 @@ func (w *work) commit() step {
 			if err := w.c.roles.SetTrust(ctx, w.name(), document); err != nil {
 				return err
 			}
-			w.role.TrustPolicy = document
+			w.role.TrustPolicy, w.opened = document, true
 			return nil
 		},
 		undo: func(ctx context.Context) error {

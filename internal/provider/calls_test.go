@@ -36,6 +36,10 @@ variable "cognito" {
   default = null
 }
 variable "servers" { type = map(string) }
+variable "wait" {
+  type    = bool
+  default = false
+}
 
 provider "oidcs3" {
   environment = "dev"
@@ -50,12 +54,15 @@ resource "oidcs3_server_access" "this" {
   auth0          = var.auth0
   entra          = var.entra
   cognito        = var.cognito
+
+  wait_for_access = var.wait
 }
 `
 
 // TestAccServerAccess_calls counts the API calls of servers' lives through the real terraform binary and the real
 // provider binary: they are what an identity provider and AWS make one wait for. Reads of the API and of the account are
-// shared by all servers of a run, so a run of one server pays them alone.
+// shared by all servers of a run, so a run of one server pays them alone. Waiting for access, which is the server's own
+// first token and session, is counted by itself.
 func TestAccServerAccess_calls(t *testing.T) {
 	if os.Getenv("TF_ACC") == "" {
 		t.Skip("TF_ACC is not set")
@@ -72,6 +79,7 @@ func TestAccServerAccess_calls(t *testing.T) {
 	terraform := terraformIn(t, dir, own.Env())
 	// The most calls in all of a create, a plan without changes and a destroy.
 	type most struct{ apply, plan, destroy int }
+	three := `{"one":"write","two":"read-write","three":"full"}`
 	for _, c := range []struct {
 		idp        string
 		one, three most
@@ -84,19 +92,14 @@ func TestAccServerAccess_calls(t *testing.T) {
 			value  string
 			number int
 			most   most
-		}{{`{"one":"write"}`, 1, c.one}, {`{"one":"write","two":"read-write","three":"full"}`, 3, c.three}} {
+		}{{`{"one":"write"}`, 1, c.one}, {three, 3, c.three}} {
 			for _, step := range []struct {
 				args []string
 				most int
 			}{{[]string{"apply", "-auto-approve"}, servers.most.apply}, {[]string{"plan", "-detailed-exitcode"}, servers.most.plan}, {[]string{"destroy", "-auto-approve"}, servers.most.destroy}} {
 				own.Edge().Calls().Clear()
 				terraform(append(step.args, "-var="+c.idp+"="+identityOf(own, c.idp), "-var=servers="+servers.value)...)
-				count := map[string]int{}
-				total := 0
-				for _, call := range own.Edge().Calls().Calls() {
-					count[call.Service+" "+call.Operation]++
-					total++
-				}
+				count, total := counted(own)
 				t.Logf("%s: terraform %s of %d servers: %d API calls, %.1f per server", c.idp, step.args[0], servers.number, total, float64(total)/float64(servers.number))
 				for _, operation := range slices.Sorted(maps.Keys(count)) {
 					t.Logf("    %d × %s", count[operation], operation)
@@ -107,6 +110,25 @@ func TestAccServerAccess_calls(t *testing.T) {
 			}
 		}
 	}
+	auth0 := []string{"-auto-approve", "-var=wait=true", "-var=auth0=" + identityOf(own, "auth0"), "-var=servers=" + three}
+	own.Edge().Calls().Clear()
+	terraform(append([]string{"apply"}, auth0...)...)
+	count, _ := counted(own)
+	if count["auth0 POST /oauth/token"] != 3 || count["sts AssumeRoleWithWebIdentity"] != 3 {
+		t.Errorf("waiting for access of 3 servers took %d tokens and %d sessions, want one of each for every server",
+			count["auth0 POST /oauth/token"], count["sts AssumeRoleWithWebIdentity"])
+	}
+	terraform(append([]string{"destroy"}, auth0...)...)
+}
+
+// counted is how often each operation was called since the journal was cleared.
+func counted(s *sandbox.Sandbox) (count map[string]int, total int) {
+	count = map[string]int{}
+	for _, call := range s.Edge().Calls().Calls() {
+		count[call.Service+" "+call.Operation]++
+		total++
+	}
+	return count, total
 }
 
 // identityOf is the nested attribute of an identity provider, as a variable's value.

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	awsiam "github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/google/uuid"
 	awsbase "github.com/hashicorp/aws-sdk-go-base/v2"
 	basediag "github.com/hashicorp/aws-sdk-go-base/v2/diag"
@@ -21,7 +22,9 @@ import (
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp/cognito"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/onboarding"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/probe"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/rolemap"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/awsconfig"
 )
 
 // clouds makes the adapters and controllers of one run, each when first needed and then once.
@@ -45,6 +48,7 @@ type awsClients struct {
 	roles    *iam.Roles
 	mappings *rolemap.Table
 	cognito  *cognitoidentityprovider.Client
+	probe    *probe.Probe
 }
 
 func newClouds(s *settings) *clouds {
@@ -133,8 +137,13 @@ func (c *clouds) awsClients(ctx context.Context) (*awsClients, error) {
 	}
 	background := context.WithoutCancel(ctx) // the context of the first request must not end the clients' life
 	notice := func(message string) { tflog.Warn(background, message) }
+	web, err := awsconfig.HTTPClient("")
+	if err != nil {
+		return nil, err
+	}
 	c.aws = &awsClients{
 		config: config,
+		probe:  probe.New(sts.NewFromConfig(config, func(o *sts.Options) { o.BaseEndpoint = at(endpoints.STS) }), web),
 		roles: iam.New(awsiam.NewFromConfig(config, func(o *awsiam.Options) { o.BaseEndpoint = at(endpoints.IAM) }),
 			iam.WithNotice(notice)),
 		mappings: rolemap.New(dynamodb.NewFromConfig(config, func(o *dynamodb.Options) { o.BaseEndpoint = at(endpoints.DynamoDB) }),

@@ -91,6 +91,7 @@ func (r *serverAccess) adopted(ctx context.Context, role iam.Role, server onboar
 		MaxSessionDuration:   types.Int64Value(int64(role.MaxSessionDuration / time.Second)),
 		PermissionsBoundary:  optional(role.PermissionsBoundary),
 		AllowPrefixOverlap:   types.BoolValue(false),
+		WaitForAccess:        types.BoolValue(true),
 		DeletionProtection:   types.BoolValue(false),
 		Tags:                 types.MapNull(types.StringType),
 		TagsAll:              stringMap(onboarding.Journal{}.UserTags(role.Tags)),

@@ -38,6 +38,7 @@ type serverAccessModel struct {
 	PermissionsBoundary  types.String   `tfsdk:"permissions_boundary"`
 	Tags                 types.Map      `tfsdk:"tags"`
 	AllowPrefixOverlap   types.Bool     `tfsdk:"allow_prefix_overlap"`
+	WaitForAccess        types.Bool     `tfsdk:"wait_for_access"`
 	DeletionProtection   types.Bool     `tfsdk:"deletion_protection"`
 	ID                   types.String   `tfsdk:"id"`
 	RoleName             types.String   `tfsdk:"role_name"`

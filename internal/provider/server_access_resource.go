@@ -71,6 +71,9 @@ func (r *serverAccess) Create(ctx context.Context, req resource.CreateRequest, r
 	model.finish(i, want, outcome)
 	resp.Diagnostics.Append(remember(ctx, resp.Private, onboarding.Reference{OnboardingID: outcome.OnboardingID, ClientID: outcome.Client.ID})...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, &model)...)
+	if err == nil {
+		resp.Diagnostics.Append(r.await(ctx, req.Config, &model, outcome)...)
+	}
 }
 
 func (r *serverAccess) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
@@ -143,6 +146,7 @@ func (r *serverAccess) Update(ctx context.Context, req resource.UpdateRequest, r
 	model.finish(i, want, outcome)
 	resp.Diagnostics.Append(remember(ctx, resp.Private, onboarding.Reference{OnboardingID: outcome.OnboardingID, ClientID: outcome.Client.ID})...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, &model)...)
+	resp.Diagnostics.Append(r.await(ctx, req.Config, &model, outcome)...)
 }
 
 func (r *serverAccess) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {

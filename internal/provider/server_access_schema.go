@@ -129,6 +129,14 @@ func accessAttributes() map[string]schema.Attribute {
 			MarkdownDescription: "Allows a prefix that is equal to another server's, or lies inside it or around it, where that server allows it " +
 				"too. Defaults to `false`: servers of one run that could get at each other's objects are refused.",
 		},
+		"wait_for_access": schema.BoolAttribute{
+			Optional: true, Computed: true,
+			Default: booldefault.StaticBool(true),
+			MarkdownDescription: "After access was given, wait until a token of the server really gets AWS credentials, for two minutes at most: IAM " +
+				"takes a while to honour a change. It costs one token and one call of AWS STS or the vending service. Defaults to `true`, and is left " +
+				"out where it cannot be done: with `private_key_jwt`, whose key only the server has, and where the token endpoint cannot be reached " +
+				"from the machine that runs Terraform.",
+		},
 		"deletion_protection": schema.BoolAttribute{
 			Optional: true, Computed: true,
 			Default:             booldefault.StaticBool(false),

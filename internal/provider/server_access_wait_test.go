@@ -1,0 +1,102 @@
+package provider_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+const waitingConfiguration = `
+terraform {
+  required_providers {
+    oidcs3 = { source = "oidcs3/oidcs3" }
+  }
+}
+
+variable "wait" {
+  type    = bool
+  default = null
+}
+variable "auth0" { type = any }
+
+provider "oidcs3" {
+  environment = "dev"
+}
+
+resource "oidcs3_server_access" "this" {
+  server_name     = "waiting"
+  bucket_name     = "oidc-s3-dev-uploads"
+  s3_path_prefix  = "waiting/"
+  auth0           = var.auth0
+  wait_for_access = var.wait
+}
+
+output "configuration" { value = oidcs3_server_access.this.server_configuration }
+output "secret" {
+  value     = oidcs3_server_access.this.client_secret
+  sensitive = true
+}
+`
+
+// TestAccWaitsForAccess has IAM take its time. A host that asks for credentials the moment an apply is over gets them, and
+// is refused where the apply did not wait.
+func TestAccWaitsForAccess(t *testing.T) {
+	t.Parallel()
+	w := newWorkplace(t)
+	w.clouds.Authorization().SetRolePropagation(5 * time.Second)
+	upload := filepath.Join(w.bin, "oidcs3-upload")
+	if out, err := exec.Command("go", "build", "-o", upload, "../../cmd/oidcs3-upload").CombinedOutput(); err != nil {
+		t.Fatalf("build the host binary: %v\n%s", err, out)
+	}
+	for _, test := range []struct {
+		name, wait string
+		code       int
+	}{{"by default", "", 0}, {"not", "-var=wait=false", 4}} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, "main.tf"), []byte(waitingConfiguration), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			variables := []string{"-auto-approve", "-input=false", "-var=auth0=" + identityOf(w.clouds, "auth0")}
+			if test.wait != "" {
+				variables = append(variables, test.wait)
+			}
+			w.terraform(dir, append([]string{"apply"}, variables...)...)
+			outputs := struct{ Configuration, Secret struct{ Value string } }{}
+			if err := json.Unmarshal(w.terraform(dir, "output", "-json"), &outputs); err != nil {
+				t.Fatal(err)
+			}
+			configuration := filepath.Join(dir, "config.json")
+			if err := os.WriteFile(configuration, []byte(outputs.Configuration.Value), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command(upload, "get-credentials", "--config", configuration)
+			cmd.Env = append(w.env, "OIDCS3_CLIENT_SECRET="+outputs.Secret.Value, "XDG_CACHE_HOME="+dir, "HOME="+dir)
+			var refusal strings.Builder
+			cmd.Stderr = &refusal
+			_ = cmd.Run()
+			if code := cmd.ProcessState.ExitCode(); code != test.code {
+				t.Errorf("a host right after the apply: exit code %d, want %d\n%s", code, test.code, &refusal)
+			}
+			w.terraform(dir, append([]string{"destroy"}, variables...)...)
+		})
+	}
+}
+
+// terraform runs terraform in a directory and returns its standard output.
+func (w *workplace) terraform(dir string, args ...string) []byte {
+	w.t.Helper()
+	cmd := exec.Command("terraform", args...)
+	cmd.Dir, cmd.Env = dir, w.env
+	var problems strings.Builder
+	cmd.Stderr = &problems
+	out, err := cmd.Output()
+	if err != nil {
+		w.t.Fatalf("terraform %s: %v\n%s%s", args[0], err, out, &problems)
+	}
+	return out
+}
