@@ -53,6 +53,7 @@ type Roles struct {
 	notify func(message string)
 	denied sync.Once // of the report that lists are not allowed
 
+	details   shared[map[string]Role] // without what ListRoles adds
 	all       shared[map[string]Role]
 	mu        sync.Mutex
 	changed   map[string]bool // roles that were written to: read directly

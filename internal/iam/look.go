@@ -33,6 +33,17 @@ func (r *Roles) Look(ctx context.Context, name string) (Role, error) {
 	return role.clone(), nil
 }
 
+// All returns all roles of the account by name, from one read that the callers of a run share, and that Look shares with
+// them. The roles lack session duration and description, and must not be changed. It fails with apierror.Denied where IAM
+// does not allow lists.
+func (r *Roles) All(ctx context.Context) (map[string]Role, error) {
+	all, err := r.details.get(ctx, r.readDetails)
+	if err != nil {
+		return nil, awserror.From(service, "GetAccountAuthorizationDetails", allRoles, err)
+	}
+	return all, nil
+}
+
 func (r *Roles) touch(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -51,7 +62,8 @@ func (r *Roles) touched(name string) bool {
 //
 // A refusal is kept as an empty answer, so that it costs one call a run.
 func (r *Roles) readAll(ctx context.Context) (map[string]Role, error) {
-	all, err := r.readDetails(ctx)
+	details, err := r.details.get(ctx, r.readDetails)
+	all := maps.Clone(details)
 	if err == nil {
 		err = r.addSettings(ctx, all)
 	}

@@ -79,20 +79,28 @@ func TestAccServerAccess_calls(t *testing.T) {
 	terraform := terraformIn(t, dir, own.Env())
 	// The most calls in all of a create, a plan without changes and a destroy.
 	type most struct{ apply, plan, destroy int }
-	three := `{"one":"write","two":"read-write","three":"full"}`
+	levels := map[string]string{}
+	for i := range 10 {
+		levels[fmt.Sprintf("web-%02d", i)] = []string{"write", "read-write", "full"}[i%3]
+	}
+	text, err := json.Marshal(levels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ten := string(text)
 	for _, c := range []struct {
-		idp        string
-		one, three most
+		idp      string
+		one, ten most
 	}{
-		{"auth0", most{11, 5, 11}, most{3 * 9, 3 * 5, 3 * 8}},
-		{"entra", most{24, 9, 17}, most{50, 3 * 5, 3 * 10}},
-		{"cognito", most{12, 6, 13}, most{3 * 9, 3 * 5, 3 * 9}},
+		{"auth0", most{14, 5, 11}, most{10 * 9, 10 * 5, 10 * 8}},
+		{"entra", most{26, 9, 17}, most{10 * 15, 10 * 5, 10 * 8}},
+		{"cognito", most{14, 6, 13}, most{10 * 9, 10 * 5, 10 * 8}},
 	} {
 		for _, servers := range []struct {
 			value  string
 			number int
 			most   most
-		}{{`{"one":"write"}`, 1, c.one}, {three, 3, c.three}} {
+		}{{`{"one":"write"}`, 1, c.one}, {ten, 10, c.ten}} {
 			for _, step := range []struct {
 				args []string
 				most int
@@ -110,12 +118,12 @@ func TestAccServerAccess_calls(t *testing.T) {
 			}
 		}
 	}
-	auth0 := []string{"-auto-approve", "-var=wait=true", "-var=auth0=" + identityOf(own, "auth0"), "-var=servers=" + three}
+	auth0 := []string{"-auto-approve", "-var=wait=true", "-var=auth0=" + identityOf(own, "auth0"), "-var=servers=" + ten}
 	own.Edge().Calls().Clear()
 	terraform(append([]string{"apply"}, auth0...)...)
 	count, _ := counted(own)
-	if count["auth0 POST /oauth/token"] != 3 || count["sts AssumeRoleWithWebIdentity"] != 3 {
-		t.Errorf("waiting for access of 3 servers took %d tokens and %d sessions, want one of each for every server",
+	if count["auth0 POST /oauth/token"] != 10 || count["sts AssumeRoleWithWebIdentity"] != 10 {
+		t.Errorf("waiting for access of 10 servers took %d tokens and %d sessions, want one of each for every server",
 			count["auth0 POST /oauth/token"], count["sts AssumeRoleWithWebIdentity"])
 	}
 	terraform(append([]string{"destroy"}, auth0...)...)

@@ -148,6 +148,7 @@ func (p *planning) run(ctx context.Context) diag.Diagnostics {
 	if !known || p.clouds.settings.unknown || diags.HasError() {
 		return diags
 	}
+	diags.Append(p.neighbours(ctx, want)...)
 	resolved, err := p.resolve(ctx, i, want)
 	if err != nil {
 		return append(diags, diagnoseAt(i, "Server access cannot work", err)...)
