@@ -1,100 +1,150 @@
-// Command scale measures the provider with many servers: the real terraform on the PATH and the provider of this tree
-// against a sandbox in this process, with 20 ms latency before every answer and Auth0 limited to a rate.
+// Command scale measures what Terraform runs over many servers cost: API calls, wall time and the provider's peak memory,
+// through the real terraform and the real provider, against a sandbox that takes 20 ms for every answer.
 //
-//	go run ./bench/scale [-servers 100,1000,3000] [-rate 16] [-burst 10] [-only-plan]
+//	go run ./bench/scale [-servers 100,1000,3000] [-idp auth0,entra,cognito] [-rate 16] [-burst 10] [-bulk on,off] [-limited-writes]
 //
-// It prints a table of API calls, calls to Auth0, wall time and the provider's peak memory for create, a plan without
-// changes, a change of one server and destroy. Servers are made without limits first where -only-plan is given.
+// Auth0's Management API is limited to -rate requests a second with a bucket of -burst, as its tenants are. Servers are
+// made and destroyed without limits and latency, unless -limited-writes asks for those to be measured too.
 package main
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox/edge"
 )
 
+// settings are the command line.
+type settings struct {
+	rate     float64
+	burst    int
+	parallel int
+	writes   bool
+	bulk     []string
+	provider string // path of the built binary
+}
+
 func main() {
+	var s settings
 	servers := flag.String("servers", "100,1000,3000", "numbers of servers")
-	rate := flag.Float64("rate", 16, "Auth0's requests a second; 0: unlimited")
-	burst := flag.Int("burst", 10, "size of Auth0's bucket")
-	onlyPlan := flag.Bool("only-plan", false, "make and destroy the servers without limits, and measure the rest")
-	parallel := flag.Int("parallelism", 10, "terraform's -parallelism")
+	idps := flag.String("idp", "auth0,entra,cognito", "identity providers")
+	bulk := flag.String("bulk", "on,off", "with bulk reads, and without")
+	flag.Float64Var(&s.rate, "rate", 16, "Auth0's requests a second; 0: unlimited")
+	flag.IntVar(&s.burst, "burst", 10, "size of Auth0's bucket")
+	flag.IntVar(&s.parallel, "parallelism", 10, "terraform's -parallelism")
+	flag.BoolVar(&s.writes, "limited-writes", false, "measure creating and destroying under the same limits")
 	flag.Parse()
-	fmt.Println("| servers | operation | API calls | to Auth0 | refused (429) | wall time | provider's peak memory |")
-	fmt.Println("|---|---|---|---|---|---|---|")
-	for _, count := range strings.Split(*servers, ",") {
-		n, err := strconv.Atoi(count)
-		if err == nil {
-			err = measure(n, *rate, *burst, *parallel, *onlyPlan)
-		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, "bench:", err)
-			os.Exit(1)
-		}
+	s.bulk = strings.Split(*bulk, ",")
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, s, strings.Split(*servers, ","), strings.Split(*idps, ","))
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
 	}
 }
 
+func run(ctx context.Context, s settings, servers, idps []string) error {
+	bin, err := os.MkdirTemp("", "oidcs3-scale-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(bin) }()
+	s.provider = filepath.Join(bin, "terraform-provider-oidcs3")
+	if out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", s.provider, ".").CombinedOutput(); err != nil {
+		return fmt.Errorf("build the provider: %w\n%s", err, out)
+	}
+	fmt.Printf("Auth0: %g requests a second, bucket of %d; %v for every answer; terraform -parallelism=%d\n\n", s.rate, s.burst, latency, s.parallel)
+	fmt.Println("| identity provider | servers | operation | bulk reads | API calls | of these to the identity provider | refused (429) | wall time | provider's peak memory |")
+	fmt.Println("|---|---|---|---|---|---|---|---|---|")
+	for _, idp := range idps {
+		for _, count := range servers {
+			n, err := strconv.Atoi(count)
+			if err != nil {
+				return err
+			}
+			if err := measure(ctx, s, idp, n); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// latency is what every answer takes.
 const latency = 20 * time.Millisecond
+
+// services of an identity provider, by the names under which the sandbox counts its calls.
+var services = map[string][]string{"auth0": {"auth0"}, "entra": {"entra", "graph"}, "cognito": {"cognito"}}
 
 // bench is one sandbox with a working directory of Terraform's.
 type bench struct {
-	clouds   *sandbox.Sandbox
-	dir      string
-	env      []string
-	servers  int
-	parallel int
+	settings
+	idp     string
+	servers int
+	clouds  *sandbox.Sandbox
+	dir     string
+	env     []string
 }
 
-func measure(servers int, rate float64, burst, parallel int, onlyPlan bool) (err error) {
+// measure makes the servers of one table row's kind, does to them what is measured, and takes them away.
+func measure(ctx context.Context, s settings, idp string, servers int) error {
 	dir, err := os.MkdirTemp("", "oidcs3-scale-")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	clouds, err := sandbox.Start(context.Background(), sandbox.Options{Dir: dir})
+	clouds, err := sandbox.Start(ctx, sandbox.Options{Dir: dir})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = clouds.Close() }()
 	clouds.IAM().SetRoleQuota(servers + 100)
-	b := &bench{clouds: clouds, dir: dir, servers: servers, parallel: parallel}
+	b := &bench{settings: s, idp: idp, servers: servers, clouds: clouds, dir: dir}
 	if err := b.prepare(); err != nil {
 		return err
 	}
-	limit := func(on bool) {
-		for _, service := range []string{"auth0", "iam", "sts"} {
-			s := edge.Settings{}
-			if on {
-				s.Latency = latency
-				if service == "auth0" {
-					s.Rate, s.Burst = rate, burst
-				}
-			}
-			clouds.Edge().Limits().Set(service, s)
+	b.limit(s.writes)
+	if err := b.terraform(ctx, "create", "on", s.writes, "apply", "-auto-approve", "-refresh=false"); err != nil {
+		return err
+	}
+	b.limit(true)
+	for _, bulk := range s.bulk {
+		if err := b.terraform(ctx, "plan, no changes", bulk, true, "plan", "-detailed-exitcode"); err != nil {
+			return err
 		}
 	}
-	limit(!onlyPlan)
-	if err := b.run("create", !onlyPlan, "apply", "-auto-approve", "-refresh=false"); err != nil {
+	if err := b.terraform(ctx, "change of one", "on", true, "apply", "-auto-approve", "-var=level=full"); err != nil {
 		return err
 	}
-	limit(true)
-	if err := b.run("plan, no changes", true, "plan", "-detailed-exitcode"); err != nil {
-		return err
+	b.limit(s.writes)
+	return b.terraform(ctx, "destroy", "on", s.writes, "destroy", "-auto-approve", "-var=level=full")
+}
+
+// limit makes the clouds slow and Auth0 strict, or neither.
+func (b *bench) limit(on bool) {
+	for _, service := range []string{"auth0", "entra", "graph", "cognito", "iam", "sts", "dynamodb"} {
+		var s edge.Settings
+		if on {
+			s.Latency = latency
+		}
+		if on && service == "auth0" {
+			s.Rate, s.Burst = b.rate, b.burst
+		}
+		b.clouds.Edge().Limits().Set(service, s)
 	}
-	if err := b.run("change of one", true, "apply", "-auto-approve", "-var=level=full"); err != nil {
-		return err
-	}
-	limit(!onlyPlan)
-	return b.run("destroy", !onlyPlan, "destroy", "-auto-approve", "-var=level=full")
 }
 
 const configuration = `
@@ -109,28 +159,26 @@ resource "oidcs3_server_access" "this" {
   bucket_name    = %q
   s3_path_prefix = "scale/${each.key}/"
   s3_permissions = each.key == "srv-00007" ? var.level : "write"
-  auth0          = { audience = %q, oidc_provider_arn = %q }
+  %s             = jsondecode(file("${path.module}/identity.json"))
 }
 `
 
-// prepare writes the configuration, and builds the provider behind a shell that notes its peak memory.
+// prepare writes the configuration.
 func (b *bench) prepare() error {
 	env := b.clouds.Env()
-	text := fmt.Sprintf(configuration, env["OIDCS3_SANDBOX_BUCKET"], env["OIDCS3_SANDBOX_AUTH0_AUDIENCE"], env["OIDCS3_SANDBOX_AUTH0_OIDC_PROVIDER_ARN"])
 	names := make([]string, b.servers)
 	for i := range names {
 		names[i] = fmt.Sprintf("srv-%05d", i)
 	}
-	bin := filepath.Join(b.dir, "bin")
-	if err := os.MkdirAll(bin, 0o700); err != nil {
+	identity, err := json.Marshal(b.identity(env))
+	if err != nil {
 		return err
 	}
-	build := exec.Command("go", "build", "-o", filepath.Join(bin, "terraform-provider-oidcs3"), ".")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the provider: %w\n%s", err, out)
-	}
-	rc := fmt.Sprintf("provider_installation {\n dev_overrides { %q = %q }\n direct {}\n}\n", "registry.terraform.io/oidcs3/oidcs3", bin)
-	for name, content := range map[string]string{"main.tf": text, "servers.txt": strings.Join(names, ","), "terraformrc": rc} {
+	rc := fmt.Sprintf("provider_installation {\n dev_overrides { %q = %q }\n direct {}\n}\n", "registry.terraform.io/oidcs3/oidcs3", filepath.Dir(b.provider))
+	for name, content := range map[string]string{
+		"main.tf": fmt.Sprintf(configuration, env["OIDCS3_SANDBOX_BUCKET"], b.idp), "servers.txt": strings.Join(names, ","),
+		"identity.json": string(identity), "terraformrc": rc,
+	} {
 		if err := os.WriteFile(filepath.Join(b.dir, name), []byte(content), 0o600); err != nil {
 			return err
 		}
@@ -142,11 +190,22 @@ func (b *bench) prepare() error {
 	return nil
 }
 
-// run runs terraform and prints a line of the table.
-func (b *bench) run(what string, print bool, args ...string) error {
+// identity is the nested attribute of the identity provider.
+func (b *bench) identity(env map[string]string) map[string]any {
+	of := func(name string) string { return env["OIDCS3_SANDBOX_"+name] }
+	if b.idp == "cognito" {
+		return map[string]any{"user_pool_id": of("COGNITO_USER_POOL_ID"), "domain": of("COGNITO_DOMAIN"), "allowed_scopes": strings.Fields(of("COGNITO_SCOPES")),
+			"vending_role_arn": of("VENDING_ROLE_ARN"), "vending_url": "https://vending.example", "client_roles_table_name": of("CLIENT_ROLES_TABLE")}
+	}
+	prefix := strings.ToUpper(b.idp)
+	return map[string]any{"audience": of(prefix + "_AUDIENCE"), "oidc_provider_arn": of(prefix + "_OIDC_PROVIDER_ARN")}
+}
+
+// terraform runs terraform and prints a line of the table.
+func (b *bench) terraform(ctx context.Context, what, bulk string, show bool, args ...string) error {
 	b.clouds.Edge().Calls().Clear()
-	cmd := exec.Command("terraform", append(args, "-input=false", "-no-color", "-compact-warnings", "-parallelism="+strconv.Itoa(b.parallel))...)
-	cmd.Dir, cmd.Env = b.dir, b.env
+	cmd := exec.CommandContext(ctx, "terraform", append(args, "-input=false", "-no-color", "-compact-warnings", "-parallelism="+strconv.Itoa(b.parallel))...)
+	cmd.Dir, cmd.Env = b.dir, append(slices.Clone(b.env), "OIDCS3_BULK_READS="+strconv.FormatBool(bulk == "on"))
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &out
 	begin := time.Now()
@@ -155,7 +214,7 @@ func (b *bench) run(what string, print bool, args ...string) error {
 	}
 	peak := make(chan int64, 1)
 	done := make(chan struct{})
-	go watch(filepath.Join(b.dir, "bin", "terraform-provider-oidcs3"), done, peak)
+	go watch(b.provider, done, peak)
 	err := cmd.Wait()
 	wall := time.Since(begin)
 	close(done)
@@ -164,19 +223,20 @@ func (b *bench) run(what string, print bool, args ...string) error {
 		text := out.String()
 		return fmt.Errorf("terraform %s: %w\n%s", args[0], err, text[max(0, len(text)-2000):])
 	}
+	if !show {
+		return nil
+	}
 	calls := b.clouds.Edge().Calls().Calls()
-	auth0, refused := 0, 0
+	toIDP, refused := 0, 0
 	for _, c := range calls {
-		if c.Service == "auth0" {
-			auth0++
+		if slices.Contains(services[b.idp], c.Service) {
+			toIDP++
 		}
 		if c.Status == 429 {
 			refused++
 		}
 	}
-	if print {
-		fmt.Printf("| %d | %s | %d | %d | %d | %.1f s | %d MiB |\n", b.servers, what, len(calls), auth0, refused, wall.Seconds(), memory>>20)
-	}
+	fmt.Printf("| %s | %d | %s | %s | %d | %d | %d | %.1f s | %d MiB |\n", b.idp, b.servers, what, bulk, len(calls), toIDP, refused, wall.Seconds(), memory>>20)
 	return nil
 }
 

@@ -91,13 +91,17 @@ func (c *clouds) controller(ctx context.Context, i identity) (*onboarding.Contro
 	if err != nil {
 		return nil, err
 	}
-	controller := onboarding.New(onboarding.Config{
+	config := onboarding.Config{
 		Roles:    amazon.roles,
 		Clients:  clients,
 		Mappings: amazon.mappings,
 		NewID:    uuid.NewString,
 		Trace:    func(ctx context.Context, message string, fields map[string]any) { tflog.Debug(ctx, message, fields) },
-	})
+	}
+	if !c.settings.bulkReads {
+		config.Roles, config.Clients, config.Mappings = directRoles{amazon.roles}, directClients{clients}, directMappings{amazon.mappings}
+	}
+	controller := onboarding.New(config)
 	c.controllers[key] = controller
 	return controller, nil
 }

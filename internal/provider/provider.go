@@ -30,6 +30,7 @@ type providerModel struct {
 	Project     types.String `tfsdk:"project"`
 	Environment types.String `tfsdk:"environment"`
 	DefaultTags types.Map    `tfsdk:"default_tags"`
+	BulkReads   types.Bool   `tfsdk:"bulk_reads"`
 	AWS         types.Object `tfsdk:"aws"`
 	Auth0       types.Object `tfsdk:"auth0"`
 	Entra       types.Object `tfsdk:"entra"`
@@ -65,6 +66,12 @@ func (p *oidcs3Provider) Schema(_ context.Context, _ provider.SchemaRequest, res
 				MarkdownDescription: "Tags of every role. A resource's own `tags` override those of the same key.",
 				Validators:          []validator.Map{tagsValidator{}},
 			},
+			"bulk_reads": schema.BoolAttribute{
+				Optional: true,
+				MarkdownDescription: "Read roles, clients and mapping rows of all servers in pages that the run shares, rather than each server's by " +
+					"themselves. Defaults to `true`. With `false`, a run for few servers in an account with thousands of roles takes fewer calls, and " +
+					"nothing is listed: no plan warns about other roles that reach a prefix. Environment: `OIDCS3_BULK_READS`.",
+			},
 			"aws":     awsSchema(),
 			"auth0":   auth0Schema(),
 			"entra":   entraSchema(),
@@ -88,6 +95,8 @@ func (p *oidcs3Provider) Configure(ctx context.Context, req provider.ConfigureRe
 	if !model.DefaultTags.IsUnknown() {
 		resp.Diagnostics.Append(model.DefaultTags.ElementsAs(ctx, &settings.defaultTags, false)...)
 	}
+	switchFromEnvironment(&model.BulkReads, "OIDCS3_BULK_READS")
+	settings.bulkReads = model.BulkReads.IsNull() || model.BulkReads.ValueBool()
 	settings.unknown = !req.Config.Raw.IsFullyKnown()
 	resp.Diagnostics.Append(settings.aws.read(ctx, model.AWS)...)
 	resp.Diagnostics.Append(settings.auth0.read(ctx, model.Auth0)...)

@@ -23,7 +23,7 @@ const namedNeighbours = 5
 // listed there is nothing to warn of. Roles that nobody can assume do not count.
 func (p *planning) neighbours(ctx context.Context, want onboarding.Desired) diag.Diagnostics {
 	stays := p.prior != nil && !p.replaces && p.prior.BucketName.Equal(p.plan.BucketName) && p.prior.S3PathPrefix.Equal(p.plan.S3PathPrefix)
-	if stays || !p.policyKnown() || p.plan.AllowPrefixOverlap.ValueBool() {
+	if stays || !p.clouds.settings.bulkReads || !p.policyKnown() || p.plan.AllowPrefixOverlap.ValueBool() {
 		return nil
 	}
 	roles, err := p.clouds.roles(ctx)
