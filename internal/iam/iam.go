@@ -11,6 +11,7 @@ import (
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/apierror"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/apierror/awserror"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/fold"
 )
 
 // API is what the adapter calls of the SDK's client; *awsiam.Client implements it.
@@ -53,11 +54,11 @@ type Roles struct {
 	notify func(message string)
 	denied sync.Once // of the report that lists are not allowed
 
-	details   shared[map[string]Role] // without what ListRoles adds
-	all       shared[map[string]Role]
+	details   fold.Read[map[string]Role] // without what ListRoles adds
+	all       fold.Read[map[string]Role]
 	mu        sync.Mutex
 	changed   map[string]bool // roles that were written to: read directly
-	providers map[string]*shared[OIDCProvider]
+	providers map[string]*fold.Read[OIDCProvider]
 }
 
 // Option sets up Roles.
@@ -77,7 +78,7 @@ func New(client API, opts ...Option) *Roles {
 		clock:     systemClock{},
 		notify:    func(string) {},
 		changed:   map[string]bool{},
-		providers: map[string]*shared[OIDCProvider]{},
+		providers: map[string]*fold.Read[OIDCProvider]{},
 	}
 	for _, opt := range opts {
 		opt(r)

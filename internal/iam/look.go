@@ -22,7 +22,7 @@ func (r *Roles) Look(ctx context.Context, name string) (Role, error) {
 	if r.touched(name) {
 		return r.Read(ctx, name)
 	}
-	all, err := r.all.get(ctx, r.readAll)
+	all, err := r.all.Get(ctx, r.readAll)
 	if err != nil {
 		return Role{}, awserror.From(service, "GetAccountAuthorizationDetails", roleObject(name), err)
 	}
@@ -37,7 +37,7 @@ func (r *Roles) Look(ctx context.Context, name string) (Role, error) {
 // them. The roles lack session duration and description, and must not be changed. It fails with apierror.Denied where IAM
 // does not allow lists.
 func (r *Roles) All(ctx context.Context) (map[string]Role, error) {
-	all, err := r.details.get(ctx, r.readDetails)
+	all, err := r.details.Get(ctx, r.readDetails)
 	if err != nil {
 		return nil, awserror.From(service, "GetAccountAuthorizationDetails", allRoles, err)
 	}
@@ -62,7 +62,7 @@ func (r *Roles) touched(name string) bool {
 //
 // A refusal is kept as an empty answer, so that it costs one call a run.
 func (r *Roles) readAll(ctx context.Context) (map[string]Role, error) {
-	details, err := r.details.get(ctx, r.readDetails)
+	details, err := r.details.Get(ctx, r.readDetails)
 	all := maps.Clone(details)
 	if err == nil {
 		err = r.addSettings(ctx, all)

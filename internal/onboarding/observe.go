@@ -80,7 +80,7 @@ func (c *Controller) Observe(ctx context.Context, want Resolved, ref Reference) 
 		}
 	}
 	w := c.begin(want, ref)
-	w.id, w.client = ref.OnboardingID, o.Client
+	w.id, w.client, w.shared = ref.OnboardingID, o.Client, true
 	if o.Role != nil {
 		w.role = *o.Role
 	}
@@ -170,11 +170,15 @@ func (c *Controller) list(ctx context.Context, arn string) ([]string, error) {
 
 // observeRow reads the mapping row of the client, or of the one that is gone.
 func (c *Controller) observeRow(ctx context.Context, w *work) error {
+	look := c.mappings.Read
+	if w.shared {
+		look = c.mappings.Look
+	}
 	for _, id := range []string{w.gone, w.client.ID} {
 		if id == "" || w.table == "" {
 			continue
 		}
-		row, err := c.mappings.Look(ctx, w.table, c.rowKey(w.want.Issuer, id))
+		row, err := look(ctx, w.table, c.rowKey(w.want.Issuer, id))
 		if apierror.Is(err, apierror.NotFound) {
 			continue
 		}

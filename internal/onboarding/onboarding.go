@@ -40,7 +40,9 @@ type Roles interface {
 type Mappings interface {
 	// Put writes the row unless another server's row stands there: apierror.Exists.
 	Put(ctx context.Context, table string, row rolemap.Row) error
-	// Look fails with apierror.NotFound where there is no row.
+	// Read and Look fail with apierror.NotFound where there is no row. Look may answer from a read that is shared within
+	// the run.
+	Read(ctx context.Context, table, key string) (rolemap.Row, error)
 	Look(ctx context.Context, table, key string) (rolemap.Row, error)
 	// Delete removes the row if it is that of the role; one that is gone already is no error.
 	Delete(ctx context.Context, table, key, roleARN string) error

@@ -186,6 +186,10 @@ func (r processRows) Look(_ context.Context, _, key string) (row rolemap.Row, er
 	return row, err
 }
 
+func (r processRows) Read(ctx context.Context, table, key string) (rolemap.Row, error) {
+	return r.Look(ctx, table, key)
+}
+
 func (r processRows) Delete(_ context.Context, _, key, roleARN string) error {
 	return r.call(false, "DeleteItem", func(w *world) error {
 		return w.change("DeleteItem", func() error {

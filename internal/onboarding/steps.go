@@ -20,7 +20,9 @@ type work struct {
 	want  Resolved
 	id    string // onboarding id
 	known bool   // the id is that of an earlier operation
-	claim *claim
+
+	shared bool // nothing will be changed: reads may be shared with others of the run
+	claim  *claim
 
 	role   iam.Role   // zero: does not exist
 	client idp.Client // zero: does not exist

@@ -258,6 +258,10 @@ func (w worldMappings) Look(_ context.Context, _, key string) (rolemap.Row, erro
 	return row, nil
 }
 
+func (w worldMappings) Read(ctx context.Context, table, key string) (rolemap.Row, error) {
+	return w.Look(ctx, table, key)
+}
+
 func (w worldMappings) Delete(_ context.Context, _, key, roleARN string) error {
 	return w.change("DeleteItem", func() error {
 		if w.rows[key].RoleARN == roleARN {

@@ -26,5 +26,5 @@ func (d directClients) Find(ctx context.Context, which idp.Lookup) (idp.Client, 
 type directMappings struct{ *rolemap.Table }
 
 func (d directMappings) Look(ctx context.Context, table, key string) (rolemap.Row, error) {
-	return d.Get(ctx, table, key)
+	return d.Read(ctx, table, key)
 }

@@ -30,13 +30,17 @@ type batch struct {
 	err     error
 }
 
-// Look reads a client's row, consistently, in one request with the rows that others look for at the same moment. It
-// fails with apierror.NotFound where there is none. Where BatchGetItem is not allowed, Look is Get.
+// Look reads a client's row, consistently: the first rows that a run looks for in one request with those that others look
+// for at the same moment, further ones from a read of the whole table. It fails with apierror.NotFound where there is
+// none. Where neither Scan nor BatchGetItem is allowed, Look is Read.
 func (t *Table) Look(ctx context.Context, table, key string) (Row, error) {
+	if item, ok := t.scanned(ctx, table, key); ok {
+		return rowOf("Scan", table, key, item)
+	}
 	t.mu.Lock()
 	if t.unfolded {
 		t.mu.Unlock()
-		return t.Get(ctx, table, key)
+		return t.Read(ctx, table, key)
 	}
 	b := t.join(ctx, table, key)
 	t.mu.Unlock()
@@ -48,7 +52,7 @@ func (t *Table) Look(ctx context.Context, table, key string) (Row, error) {
 	}
 	if apierror.Is(b.err, apierror.Denied) {
 		t.giveUpFolding(b.err)
-		return t.Get(ctx, table, key)
+		return t.Read(ctx, table, key)
 	}
 	if b.err != nil {
 		return Row{}, b.err
@@ -156,7 +160,7 @@ func (t *Table) readBatch(ctx context.Context, table string, keys map[string]boo
 	}
 }
 
-// giveUpFolding turns Look into Get for the rest of the run.
+// giveUpFolding turns Look into Read for the rest of the run.
 func (t *Table) giveUpFolding(err error) {
 	t.mu.Lock()
 	t.unfolded = true

@@ -20,6 +20,7 @@ type API interface {
 	PutItem(context.Context, *dynamodb.PutItemInput, ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error)
 	GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
 	DeleteItem(context.Context, *dynamodb.DeleteItemInput, ...func(*dynamodb.Options)) (*dynamodb.DeleteItemOutput, error)
+	Scan(context.Context, *dynamodb.ScanInput, ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error)
 	BatchGetItem(context.Context, *dynamodb.BatchGetItemInput, ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error)
 }
 
@@ -47,6 +48,7 @@ type Table struct {
 	mu       sync.Mutex
 	open     map[string]*batch // table → the batch that still takes keys
 	unfolded bool              // BatchGetItem was refused
+	whole    map[string]*whole // by table
 }
 
 // Option sets up a Table.
@@ -66,7 +68,7 @@ func WithNotice(notify func(message string)) Option { return func(t *Table) { t.
 // New returns an adapter over the client.
 func New(client API, opts ...Option) *Table {
 	t := &Table{
-		api: client, window: 5 * time.Millisecond, sleep: sleep, notify: func(string) {}, open: map[string]*batch{},
+		api: client, window: 5 * time.Millisecond, sleep: sleep, notify: func(string) {}, open: map[string]*batch{}, whole: map[string]*whole{},
 	}
 	for _, opt := range opts {
 		opt(t)
@@ -88,6 +90,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 // Put writes the row, where there is none for the client or the same server's with the same role. Another's row is left
 // as it is: apierror.Exists, which names the other server.
 func (t *Table) Put(ctx context.Context, table string, row Row) error {
+	t.wrote(table, row.ClientID)
 	var attempts awserror.Attempts
 	_, err := t.api.PutItem(ctx, &dynamodb.PutItemInput{
 		TableName: &table,
@@ -119,8 +122,8 @@ func taken(table, key string, refused *types.ConditionalCheckFailedException, er
 	return described
 }
 
-// Get reads a client's row itself, consistently. It fails with apierror.NotFound where there is none.
-func (t *Table) Get(ctx context.Context, table, key string) (Row, error) {
+// Read asks DynamoDB for a client's row by itself, consistently. It fails with apierror.NotFound where there is none.
+func (t *Table) Read(ctx context.Context, table, key string) (Row, error) {
 	out, err := t.api.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName:      &table,
 		Key:            map[string]types.AttributeValue{attrClientID: text(key)},
@@ -135,6 +138,7 @@ func (t *Table) Get(ctx context.Context, table, key string) (Row, error) {
 // Delete removes a client's row if it is that of the role. A row that is gone already, or that is another role's by
 // now, is no error: the role has none.
 func (t *Table) Delete(ctx context.Context, table, key, roleARN string) error {
+	t.wrote(table, key)
 	var attempts awserror.Attempts
 	_, err := t.api.DeleteItem(ctx, &dynamodb.DeleteItemInput{
 		TableName:                 &table,

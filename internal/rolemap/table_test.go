@@ -139,14 +139,14 @@ func TestGet(t *testing.T) {
 		}
 		return 200, []string{`{"Item":` + item("c", "web-01") + `}`, "{}", `{"Item":{"client_id":{"S":"c"},"role_arn":{"N":"1"}}}`}[n-1]
 	}})
-	row, err := rows.Get(t.Context(), table, "c")
+	row, err := rows.Read(t.Context(), table, "c")
 	if want := (rolemap.Row{ClientID: "c", RoleARN: "arn:web-01", ServerName: "web-01", Prefix: "web-01/"}); err != nil || row != want {
 		t.Errorf("%+v, %v", row, err)
 	}
-	if _, err := rows.Get(t.Context(), table, "c"); !apierror.Is(err, apierror.NotFound) {
+	if _, err := rows.Read(t.Context(), table, "c"); !apierror.Is(err, apierror.NotFound) {
 		t.Errorf("no row: %v", err)
 	}
-	if _, err := rows.Get(t.Context(), table, "c"); !apierror.Is(err, apierror.Invalid) || !strings.Contains(err.Error(), "role_arn is not a string") {
+	if _, err := rows.Read(t.Context(), table, "c"); !apierror.Is(err, apierror.Invalid) || !strings.Contains(err.Error(), "role_arn is not a string") {
 		t.Errorf("row of another shape: %v", err)
 	}
 }
@@ -259,5 +259,71 @@ func TestLookEndsWithItsLastCaller(t *testing.T) {
 	defer cancel()
 	if _, err := rows.Look(ctx, table, "c"); !apierror.Is(err, apierror.Ambiguous) || f.count("BatchGetItem") != 0 {
 		t.Errorf("%v, calls %v", err, f.calls)
+	}
+}
+
+// TestLookScans has a run look for many rows: from the eleventh on one read of the table answers, except for what is not
+// there and for what the run itself has changed.
+func TestLookScans(t *testing.T) {
+	t.Parallel()
+	var all []string
+	for i := range 40 {
+		all = append(all, item(fmt.Sprintf("c%d", i), "web"))
+	}
+	rows, f := start(t, map[string]answer{
+		"BatchGetItem": func(_ int, request map[string]any) (int, string) {
+			key := keysOf(request)[0]
+			if key == "gone" {
+				return 200, `{"Responses":{"` + table + `":[]}}`
+			}
+			return 200, `{"Responses":{"` + table + `":[` + item(key, "read by key") + `]}}`
+		},
+		"Scan": func(_ int, request map[string]any) (int, string) {
+			if request["ExclusiveStartKey"] == nil {
+				return 200, `{"Items":[` + strings.Join(all[:20], ",") + `],"LastEvaluatedKey":{"client_id":{"S":"c19"}}}`
+			}
+			return 200, `{"Items":[` + strings.Join(all[20:], ",") + `]}`
+		},
+	}, rolemap.WithWindow(0))
+	read := func(key string) string {
+		row, err := rows.Look(t.Context(), table, key)
+		if err != nil && !apierror.Is(err, apierror.NotFound) {
+			t.Fatal(err)
+		}
+		return row.ServerName
+	}
+	for i := range 40 {
+		want := "web"
+		if i < 10 {
+			want = "read by key"
+		}
+		if got := read(fmt.Sprintf("c%d", i)); got != want {
+			t.Errorf("row %d: %s, want %s", i, got, want)
+		}
+	}
+	if f.count("Scan") != 2 || f.count("BatchGetItem") != 10 {
+		t.Errorf("calls %v", f.calls)
+	}
+	if err := rows.Put(t.Context(), table, rolemap.Row{ClientID: "c30", RoleARN: "arn:web", ServerName: "web"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := read("c30") + read("gone"); got != "read by key" {
+		t.Errorf("a row that was changed and one that is gone: %q", got)
+	}
+}
+
+func TestLookWithoutScans(t *testing.T) {
+	t.Parallel()
+	endless := say(`{"Items":[],"LastEvaluatedKey":{"client_id":{"S":"c"}}}`)
+	for name, scan := range map[string]answer{"refused": refuse("AccessDeniedException", ""), "too large": endless} {
+		rows, f := start(t, map[string]answer{"Scan": scan, "BatchGetItem": say(`{"Responses":{"` + table + `":[` + item("c", "web") + `]}}`)}, rolemap.WithWindow(0))
+		for range 30 {
+			if row, err := rows.Look(t.Context(), table, "c"); err != nil || row.ServerName != "web" {
+				t.Errorf("%s: %+v, %v", name, row, err)
+			}
+		}
+		if n := f.count("Scan"); n != 1 && n != 20 || f.count("BatchGetItem") != 30 {
+			t.Errorf("%s: calls %v", name, f.calls)
+		}
 	}
 }

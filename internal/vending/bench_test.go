@@ -61,7 +61,7 @@ func BenchmarkServer(b *testing.B) {
 
 type memoryRows struct{}
 
-func (memoryRows) Get(_ context.Context, _, key string) (rolemap.Row, error) {
+func (memoryRows) Read(_ context.Context, _, key string) (rolemap.Row, error) {
 	return rolemap.Row{ClientID: key, RoleARN: "arn:aws:iam::123456789012:role/oidc-s3-dev-web-0", ServerName: "web-0", Prefix: "web/0/"}, nil
 }
 

@@ -211,7 +211,7 @@ func TestRowOfAnother(t *testing.T) {
 
 type sameRow rolemap.Row
 
-func (r sameRow) Get(context.Context, string, string) (rolemap.Row, error) {
+func (r sameRow) Read(context.Context, string, string) (rolemap.Row, error) {
 	return rolemap.Row(r), nil
 }
 

@@ -81,7 +81,7 @@ func (c *rowCache) forget(key string) {
 func (c *rowCache) read(ctx context.Context, key string) (heldRow, error) {
 	ctx, cancel := context.WithTimeout(ctx, rowTimeout)
 	defer cancel()
-	row, err := c.rows.Get(ctx, c.table, key)
+	row, err := c.rows.Read(ctx, c.table, key)
 	held := heldRow{row: row, until: c.now().Add(c.ttl)}
 	switch {
 	case apierror.Is(err, apierror.NotFound) && ctx.Err() == nil:

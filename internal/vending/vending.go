@@ -20,7 +20,7 @@ import (
 
 // Rows reads the mapping table; *rolemap.Table implements it. A row that is not there is an apierror of kind NotFound.
 type Rows interface {
-	Get(ctx context.Context, table, key string) (rolemap.Row, error)
+	Read(ctx context.Context, table, key string) (rolemap.Row, error)
 }
 
 // AssumeRoleAPI is what the service calls of STS; *sts.Client implements it.

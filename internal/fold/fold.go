@@ -1,13 +1,14 @@
-package iam
+// Package fold lets many callers share one read.
+package fold
 
 import (
 	"context"
 	"sync"
 )
 
-// shared is one read that any number of callers wait for and share. It does not hang on the context of the caller who
-// came first: it goes on while anybody waits. A success is kept, a failure is not.
-type shared[T any] struct {
+// Read is one read that any number of callers wait for and share. It does not hang on the context of the caller who came
+// first: it goes on while anybody waits. A success is kept, a failure is not. The zero Read is ready for use.
+type Read[T any] struct {
 	mu      sync.Mutex
 	current *fetch[T]
 }
@@ -20,8 +21,8 @@ type fetch[T any] struct {
 	err     error
 }
 
-// get returns the value, reading it where nobody has yet.
-func (s *shared[T]) get(ctx context.Context, read func(context.Context) (T, error)) (T, error) {
+// Get returns the value, reading it where nobody has yet.
+func (s *Read[T]) Get(ctx context.Context, read func(context.Context) (T, error)) (T, error) {
 	s.mu.Lock()
 	f := s.current
 	if f == nil {
@@ -40,7 +41,7 @@ func (s *shared[T]) get(ctx context.Context, read func(context.Context) (T, erro
 }
 
 // start begins the read; s.mu is held.
-func (s *shared[T]) start(ctx context.Context, read func(context.Context) (T, error)) *fetch[T] {
+func (s *Read[T]) start(ctx context.Context, read func(context.Context) (T, error)) *fetch[T] {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	f := &fetch[T]{done: make(chan struct{}), cancel: cancel}
 	s.current = f
@@ -56,7 +57,7 @@ func (s *shared[T]) start(ctx context.Context, read func(context.Context) (T, er
 }
 
 // leave ends the read when its last caller has gone.
-func (s *shared[T]) leave(f *fetch[T]) {
+func (s *Read[T]) leave(f *fetch[T]) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f.waiting--; f.waiting > 0 {
@@ -72,7 +73,7 @@ func (s *shared[T]) leave(f *fetch[T]) {
 	}
 }
 
-func (s *shared[T]) drop(f *fetch[T]) {
+func (s *Read[T]) drop(f *fetch[T]) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.current == f {
@@ -80,8 +81,8 @@ func (s *shared[T]) drop(f *fetch[T]) {
 	}
 }
 
-// forget makes the next caller read again. Who waits already gets what is on its way.
-func (s *shared[T]) forget() {
+// Forget makes the next caller read again. Who waits already gets what is on its way.
+func (s *Read[T]) Forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.current = nil
