@@ -117,7 +117,7 @@ func (c *cloud) provider(config aws.Config, client *http.Client, env map[string]
 	switch c.kind {
 	case "entra":
 		return entra.New(entra.Config{TenantID: env["ARM_TENANT_ID"], ClientID: env["ARM_CLIENT_ID"], ClientSecret: env["ARM_CLIENT_SECRET"],
-			GraphURL: env["OIDCS3_SANDBOX_ENTRA_GRAPH_URL"], LoginHost: env["OIDCS3_SANDBOX_ENTRA_LOGIN_HOST"], HTTPClient: client})
+			GraphURL: env["OIDCS3_SANDBOX_ENTRA_GRAPH_URL"], LoginHost: env["OIDCS3_SANDBOX_ENTRA_LOGIN_HOST"], HTTPClient: client, Sleep: c.clock.Sleep})
 	case "cognito":
 		return cognito.New(cognito.Config{Client: cognitoidentityprovider.NewFromConfig(config), PoolID: env["OIDCS3_SANDBOX_COGNITO_USER_POOL_ID"],
 			Domain: env["OIDCS3_SANDBOX_COGNITO_DOMAIN"], Region: env["AWS_REGION"], Sleep: c.clock.Sleep})

@@ -71,6 +71,8 @@ type Config struct {
 	// MaxRequestsPerSecond bounds our own rate. 0: only what Graph says counts.
 	MaxRequestsPerSecond float64
 
+	// Sleep waits between two looks at what has been replicated. nil: in real time.
+	Sleep   func(context.Context, time.Duration) error
 	Observe func(ratelimit.Event) // nil: nobody hears of waits
 	Warn    func(string)          // nil: nobody hears of what works, but not as well as it could
 }

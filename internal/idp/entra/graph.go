@@ -40,7 +40,10 @@ func newGraph(c Config, credential azcore.TokenCredential, transport http.RoundT
 		return nil, err
 	}
 	adapter.SetBaseUrl(c.GraphURL + "/v1.0")
-	return &graph{adapter: adapter, url: c.GraphURL, userAgent: c.UserAgent, pause: sleep}, nil
+	if c.Sleep == nil {
+		c.Sleep = sleep
+	}
+	return &graph{adapter: adapter, url: c.GraphURL, userAgent: c.UserAgent, pause: c.Sleep}, nil
 }
 
 // bearer puts the token on requests to Graph, and on no others.
