@@ -96,9 +96,14 @@ func next(err error) string {
 		case strings.HasPrefix(failure.Operation, "remove "):
 			return "The next apply goes on from there."
 		case len(failure.Remains) > 0:
-			return "The state keeps what is left; the next apply cleans it up."
+			return strings.TrimSpace("The state keeps what is left; the next apply cleans it up. " + advice(err))
 		}
 	}
+	return advice(err)
+}
+
+// advice follows from the kind of the cause alone.
+func advice(err error) string {
 	switch apierror.KindOf(err) {
 	case apierror.Denied:
 		return "The principal that runs Terraform lacks a permission, or its credentials are not accepted."
