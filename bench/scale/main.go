@@ -152,9 +152,10 @@ terraform {
   required_providers { oidcs3 = { source = "oidcs3/oidcs3" } }
 }
 variable "level" { default = "write" }
+variable "servers" { type = map(string) }
 provider "oidcs3" { environment = "dev" }
 resource "oidcs3_server_access" "this" {
-  for_each       = toset(split(",", file("${path.module}/servers.txt")))
+  for_each       = var.servers # of a map: Terraform evaluates the expression once for every instance
   server_name    = each.key
   bucket_name    = %q
   s3_path_prefix = "scale/${each.key}/"
@@ -166,9 +167,13 @@ resource "oidcs3_server_access" "this" {
 // prepare writes the configuration.
 func (b *bench) prepare() error {
 	env := b.clouds.Env()
-	names := make([]string, b.servers)
-	for i := range names {
-		names[i] = fmt.Sprintf("srv-%05d", i)
+	names := make(map[string]string, b.servers)
+	for i := range b.servers {
+		names[fmt.Sprintf("srv-%05d", i)] = ""
+	}
+	servers, err := json.Marshal(map[string]any{"servers": names})
+	if err != nil {
+		return err
 	}
 	identity, err := json.Marshal(b.identity(env))
 	if err != nil {
@@ -176,7 +181,7 @@ func (b *bench) prepare() error {
 	}
 	rc := fmt.Sprintf("provider_installation {\n dev_overrides { %q = %q }\n direct {}\n}\n", "registry.terraform.io/oidcs3/oidcs3", filepath.Dir(b.provider))
 	for name, content := range map[string]string{
-		"main.tf": fmt.Sprintf(configuration, env["OIDCS3_SANDBOX_BUCKET"], b.idp), "servers.txt": strings.Join(names, ","),
+		"main.tf": fmt.Sprintf(configuration, env["OIDCS3_SANDBOX_BUCKET"], b.idp), "terraform.tfvars.json": string(servers),
 		"identity.json": string(identity), "terraformrc": rc,
 	} {
 		if err := os.WriteFile(filepath.Join(b.dir, name), []byte(content), 0o600); err != nil {

@@ -90,6 +90,7 @@ func (c *cloud) terraform(ctx context.Context, hook func(int), known *remembered
 	client := c.sandbox.Client()
 	transport, _ := client.Transport.(*http.Transport)
 	transport.ResponseHeaderTimeout = patience
+	transport.IdleConnTimeout = time.Second // thousands of runs follow one another
 	client = &http.Client{Transport: counting{transport, hook, &atomic.Int64{}}}
 	env := c.sandbox.Env()
 	config := aws.Config{

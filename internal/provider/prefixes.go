@@ -2,8 +2,6 @@ package provider
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"sync"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
@@ -32,13 +30,16 @@ func (p *prefixes) add(c claim) error {
 		p.claims = map[string]claim{}
 	}
 	p.claims[c.server] = c
-	for _, server := range slices.Sorted(maps.Keys(p.claims)) {
-		other := p.claims[server]
-		if server == c.server || other.bucket != c.bucket || !access.PrefixesOverlap(c.prefix, other.prefix) || (c.shared && other.shared) {
-			continue
+	var first claim // by name, so that the same configuration gives the same error
+	for server, other := range p.claims {
+		overlaps := server != c.server && other.bucket == c.bucket && access.PrefixesOverlap(c.prefix, other.prefix) && (!c.shared || !other.shared)
+		if overlaps && (first.server == "" || server < first.server) {
+			first = other
 		}
-		return fmt.Errorf("server %s has the prefix %q, server %s has %q in the same bucket %s: one could get at the other's objects",
-			c.server, c.prefix, other.server, other.prefix, c.bucket)
 	}
-	return nil
+	if first.server == "" {
+		return nil
+	}
+	return fmt.Errorf("server %s has the prefix %q, server %s has %q in the same bucket %s: one could get at the other's objects",
+		c.server, c.prefix, first.server, first.prefix, c.bucket)
 }
