@@ -10,7 +10,7 @@ package cli
 //   - A progress bar is drawn only where standard error is a terminal, and is gone when the command ends.
 //   - Logs are for whoever asks for them with --log-level. They never hold a secret, a token or a body.
 //   - Nothing is ever asked: the program runs from cron.
-//   - The exit code says what failed, see the constants below.
+//   - The exit code says what failed, see package explain.
 
 import (
 	"context"
@@ -29,18 +29,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/config"
-)
-
-// Exit codes.
-const (
-	exitDone        = 0
-	exitOther       = 1
-	exitUsage       = 2 // command line or configuration
-	exitIDP         = 3 // the identity provider refused
-	exitCredentials = 4 // STS or the vending API refused
-	exitS3          = 5 // S3 refused or failed
-	exitSome        = 6 // some of several files failed
-	exitInterrupted = 130
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/explain"
 )
 
 // Process is what a command has of the process it runs in.
@@ -86,14 +75,14 @@ func run(ctx context.Context, p Process, args []string) int {
 	root.SetErr(p.Stderr)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
-		return exitDone
+		return explain.Done
 	}
 	if !a.started {
 		err = &usageError{err: err}
 	}
-	e := explain(ctx, err)
+	e := explain.Error(ctx, err)
 	a.tell(e)
-	return e.code
+	return e.Code
 }
 
 func (a *app) root() *cobra.Command {
@@ -150,10 +139,10 @@ func newLog(w io.Writer, o options) (*slog.Logger, error) {
 }
 
 // tell writes an error and its hint.
-func (a *app) tell(e explanation) {
-	_, _ = fmt.Fprintln(a.Stderr, "error: "+oneLine(e.message))
-	if e.hint != "" {
-		_, _ = fmt.Fprintln(a.Stderr, "hint: "+oneLine(e.hint))
+func (a *app) tell(e explain.Explanation) {
+	_, _ = fmt.Fprintln(a.Stderr, "error: "+oneLine(e.Message))
+	if e.Hint != "" {
+		_, _ = fmt.Fprintln(a.Stderr, "hint: "+oneLine(e.Hint))
 	}
 }
 

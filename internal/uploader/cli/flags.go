@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/explain"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/transfer"
 )
 
@@ -25,6 +26,11 @@ type usageError struct{ err error }
 func (e *usageError) Error() string { return e.err.Error() }
 
 func (e *usageError) Unwrap() error { return e.err }
+
+// Explain implements explain.Self.
+func (e *usageError) Explain() explain.Explanation {
+	return explain.Explanation{Code: explain.Usage, Message: e.Error(), Hint: "see oidcs3-upload --help"}
+}
 
 // bytesValue is a flag in bytes: "16MiB", "16M", "100kB", "8388608".
 type bytesValue int64

@@ -9,6 +9,7 @@ import (
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/config"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/credentials"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/explain"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/objectkey"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/token"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/transfer"
@@ -28,6 +29,11 @@ type failure struct {
 type someFailed struct{ failed, all int }
 
 func (e *someFailed) Error() string { return fmt.Sprintf("%d of %d files failed", e.failed, e.all) }
+
+// Explain implements explain.Self.
+func (e *someFailed) Explain() explain.Explanation {
+	return explain.Explanation{Code: explain.Some, Message: e.Error()}
+}
 
 // leaf is one file of a tree.
 type leaf struct {
@@ -93,10 +99,10 @@ func (j *uploadJob) collect(ctx context.Context, leaves []*leaf) error {
 
 // fail tells of one file that failed while others go on.
 func (a *app) fail(ctx context.Context, path, key string, err error) {
-	e := explain(ctx, err)
+	e := explain.Error(ctx, err)
 	a.tell(e)
 	if a.options.json {
-		_ = a.result(failure{path, key, oneLine(e.message), oneLine(e.hint), e.code}, "")
+		_ = a.result(failure{path, key, oneLine(e.Message), oneLine(e.Hint), e.Code}, "")
 	}
 }
 

@@ -1,4 +1,8 @@
-package cli
+// Package explain turns errors into what a person can do with them: the exit code that says who refused, one line that
+// says what, and a hint where there is a way to mend it. Every command and the doctor explain errors from here.
+//
+// Nothing here writes or exits.
+package explain
 
 import (
 	"context"
@@ -16,81 +20,97 @@ import (
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/transfer"
 )
 
-// explanation is what a user learns of an error.
-type explanation struct {
-	code          int
-	message, hint string
+// Exit codes of oidcs3-upload.
+const (
+	Done        = 0
+	Other       = 1
+	Usage       = 2 // command line or configuration
+	IDP         = 3 // the identity provider refused
+	Credentials = 4 // STS or the vending API refused
+	S3          = 5 // S3 refused or failed
+	Some        = 6 // some of several files failed
+	Interrupted = 130
+)
+
+// Explanation is what a user learns of an error.
+type Explanation struct {
+	Code    int    // exit code
+	Message string // may hold line breaks
+	Hint    string // empty where there is nothing to do
 }
 
-// explain finds the cause of an error in its chain: whoever refused decides on the exit code, however deep in a
+// Self is an error that brings its own explanation.
+type Self interface {
+	error
+	Explain() Explanation
+}
+
+// Error finds the cause of an error in its chain: whoever refused decides on the exit code, however deep in a
 // transfer it was met.
-func explain(ctx context.Context, err error) explanation {
+func Error(ctx context.Context, err error) Explanation {
 	var left *transfer.AbortError
 	if errors.As(err, &left) {
-		e := explain(ctx, left.Err)
-		return explanation{e.code, e.message + "; parts of upload " + left.UploadID + " are still stored, aborting it failed: " + left.Abort.Error(),
+		e := Error(ctx, left.Err)
+		return Explanation{e.Code, e.Message + "; parts of upload " + left.UploadID + " are still stored, aborting it failed: " + left.Abort.Error(),
 			"oidcs3-upload clean aborts it, where listing uploads is permitted; so does a lifecycle rule for incomplete multipart uploads"}
 	}
 	var resumable *transfer.ResumableError
 	if errors.As(err, &resumable) {
-		return resumeHint(explain(ctx, resumable.Err))
+		return resumeHint(Error(ctx, resumable.Err))
 	}
 	if ctx.Err() != nil {
-		return explanation{code: exitInterrupted, message: "interrupted"}
+		return Explanation{Code: Interrupted, Message: "interrupted"}
 	}
-	for _, known := range []func(error) (explanation, bool){ofUsage, ofToken, ofCredentials, ofS3, ofTransfer} {
+	for _, known := range []func(error) (Explanation, bool){ofUsage, ofToken, ofCredentials, ofS3, ofTransfer} {
 		if e, ok := known(err); ok {
 			return e
 		}
 	}
-	return explanation{code: exitOther, message: err.Error(), hint: networkHint(err)}
+	return Explanation{Code: Other, Message: err.Error(), Hint: networkHint(err)}
 }
 
 // resumeHint adds that what was sent is not lost.
-func resumeHint(e explanation) explanation {
-	if e.hint != "" {
-		e.hint += "; "
+func resumeHint(e Explanation) Explanation {
+	if e.Hint != "" {
+		e.Hint += "; "
 	}
-	e.hint += "the parts that were sent are kept: the same command with --resume goes on from there"
+	e.Hint += "the parts that were sent are kept: the same command with --resume goes on from there"
 	return e
 }
 
-func ofUsage(err error) (explanation, bool) {
-	var usage *usageError
+func ofUsage(err error) (Explanation, bool) {
+	var self Self
 	var configuration *config.Error
 	var key *objectkey.Error
 	switch {
 	case errors.As(err, &configuration):
-		return explanation{exitUsage, configuration.Error(), configuration.Hint}, true
-	case errors.As(err, &usage):
-		return explanation{exitUsage, usage.Error(), "see oidcs3-upload --help"}, true
+		return Explanation{Usage, configuration.Error(), configuration.Hint}, true
+	case errors.As(err, &self):
+		return self.Explain(), true
 	case errors.As(err, &key):
-		return explanation{exitUsage, key.Error(), "keys are relative to s3_path_prefix and stay inside it"}, true
+		return Explanation{Usage, key.Error(), "keys are relative to s3_path_prefix and stay inside it"}, true
 	}
-	return explanation{}, false
+	return Explanation{}, false
 }
 
-func ofTransfer(err error) (explanation, bool) {
-	var some *someFailed
+func ofTransfer(err error) (Explanation, bool) {
 	var mismatch *transfer.MismatchError
 	var changed *transfer.ChangedError
 	var local *transfer.LocalError
 	var locked *journal.LockedError
 	switch {
 	case errors.As(err, &locked):
-		return explanation{exitOther, locked.Error(), "wait until it is done"}, true
-	case errors.As(err, &some):
-		return explanation{exitSome, some.Error(), ""}, true
+		return Explanation{Other, locked.Error(), "wait until it is done"}, true
 	case errors.As(err, &mismatch):
-		return explanation{exitS3, mismatch.Error(), "the bytes were damaged on their way; try again, and suspect memory or network hardware if it lasts"}, true
+		return Explanation{S3, mismatch.Error(), "the bytes were damaged on their way; try again, and suspect memory or network hardware if it lasts"}, true
 	case errors.As(err, &changed) && changed.Err != nil:
-		return explanation{exitS3, changed.Error(), "somebody replaced the object; download it again"}, true
+		return Explanation{S3, changed.Error(), "somebody replaced the object; download it again"}, true
 	case errors.As(err, &changed):
-		return explanation{exitOther, changed.Error(), "upload it when nobody writes to it, or a copy of it"}, true
+		return Explanation{Other, changed.Error(), "upload it when nobody writes to it, or a copy of it"}, true
 	case errors.As(err, &local):
-		return explanation{exitOther, local.Error(), localHint(local)}, true
+		return Explanation{Other, local.Error(), localHint(local)}, true
 	}
-	return explanation{}, false
+	return Explanation{}, false
 }
 
 func localHint(err error) string {
@@ -107,16 +127,16 @@ func localHint(err error) string {
 	return ""
 }
 
-func ofToken(err error) (explanation, bool) {
+func ofToken(err error) (Explanation, bool) {
 	var refused *token.Refused
 	var away *token.Unavailable
 	switch {
 	case errors.As(err, &refused):
-		return explanation{exitIDP, refused.Error(), tokenHint(refused)}, true
+		return Explanation{IDP, refused.Error(), tokenHint(refused)}, true
 	case errors.As(err, &away):
-		return explanation{exitOther, away.Error(), networkHint(away)}, true
+		return Explanation{Other, away.Error(), networkHint(away)}, true
 	}
-	return explanation{}, false
+	return Explanation{}, false
 }
 
 func tokenHint(e *token.Refused) string {
@@ -143,16 +163,16 @@ func tokenHint(e *token.Refused) string {
 	return ""
 }
 
-func ofCredentials(err error) (explanation, bool) {
+func ofCredentials(err error) (Explanation, bool) {
 	var refused *credentials.Refused
 	var away *credentials.Unavailable
 	switch {
 	case errors.As(err, &refused):
-		return explanation{exitCredentials, refused.Error(), credentialsHint(refused)}, true
+		return Explanation{Credentials, refused.Error(), credentialsHint(refused)}, true
 	case errors.As(err, &away):
-		return explanation{exitOther, away.Service + " cannot be reached: " + innermost(away), networkHint(away)}, true
+		return Explanation{Other, away.Service + " cannot be reached: " + innermost(away), networkHint(away)}, true
 	}
-	return explanation{}, false
+	return Explanation{}, false
 }
 
 // networkHint knows what keeps two machines from talking.

@@ -1,4 +1,4 @@
-package cli
+package explain
 
 import (
 	"errors"
@@ -73,16 +73,16 @@ func vendingHint(e *credentials.Refused) string {
 	return ""
 }
 
-func ofS3(err error) (explanation, bool) {
+func ofS3(err error) (Explanation, bool) {
 	var failed *transfer.S3Error
 	if !errors.As(err, &failed) {
-		return explanation{}, false
+		return Explanation{}, false
 	}
 	var api smithy.APIError
 	if !errors.As(err, &api) {
-		e := explanation{exitS3, failed.Error(), networkHint(err)}
-		if e.hint != "" {
-			e.message = failed.Doing + " " + failed.Key + ": " + innermost(failed)
+		e := Explanation{S3, failed.Error(), networkHint(err)}
+		if e.Hint != "" {
+			e.Message = failed.Doing + " " + failed.Key + ": " + innermost(failed)
 		}
 		return e, true
 	}
@@ -92,7 +92,7 @@ func ofS3(err error) (explanation, bool) {
 		status = resp.HTTPStatusCode()
 		region = resp.Response.Header.Get("X-Amz-Bucket-Region")
 	}
-	return explanation{exitS3, failed.Error(), s3Hint(api, status, region)}, true
+	return Explanation{S3, failed.Error(), s3Hint(api, status, region)}, true
 }
 
 func s3Hint(api smithy.APIError, status int, region string) string {
