@@ -92,10 +92,10 @@ func ofS3(err error) (Explanation, bool) {
 		status = resp.HTTPStatusCode()
 		region = resp.Response.Header.Get("X-Amz-Bucket-Region")
 	}
-	return Explanation{S3, failed.Error(), s3Hint(api, status, region)}, true
+	return Explanation{S3, failed.Error(), s3Hint(api, status, region, failed.Permission)}, true
 }
 
-func s3Hint(api smithy.APIError, status int, region string) string {
+func s3Hint(api smithy.APIError, status int, region, permission string) string {
 	if trailerRefused(api) {
 		return "the server seems to refuse trailing checksums: use --checksum-mode when_required or AWS_REQUEST_CHECKSUM_CALCULATION=when_required"
 	}
@@ -124,10 +124,28 @@ func s3Hint(api smithy.APIError, status int, region string) string {
 	case "InvalidAccessKeyId", "InvalidToken", "ExpiredToken", "SignatureDoesNotMatch":
 		return "S3 does not take the temporary credentials: check aws_region and AWS_ENDPOINT_URL"
 	}
-	if status == http.StatusForbidden {
-		return "the role may work below its own prefix of its own bucket only, and only as s3_permissions says: check s3_bucket and s3_path_prefix"
+	switch {
+	case status == http.StatusForbidden && strings.Contains(api.ErrorMessage(), "kms:"):
+		return "the bucket's key refuses the role: kms_key_arn of oidcs3_server_access must name it, and the key's policy must let the account's roles in"
+	case status == http.StatusForbidden:
+		return takes(permission) + "the role may work below its own prefix of its own bucket only, and only as s3_permissions says: check s3_bucket and s3_path_prefix"
 	}
 	return ""
+}
+
+// takes says which permission a call needs and which levels of s3_permissions grant it.
+func takes(permission string) string {
+	switch permission {
+	case "":
+		return ""
+	case "s3:GetObject":
+		return "it takes s3:GetObject, which s3_permissions read-write and full grant (without s3:ListBucket, S3 says the same of an object that does not exist); "
+	case "s3:ListBucketMultipartUploads":
+		return "it takes " + permission + ", which no level of s3_permissions grants, for it shows the whole bucket's uploads; "
+	case "s3:ListBucket", "s3:DeleteObject":
+		return "it takes " + permission + ", which s3_permissions full grants; "
+	}
+	return "it takes " + permission + ", which every level of s3_permissions grants; "
 }
 
 // trailerRefused recognizes servers that do not know aws-chunked bodies with a checksum behind them.

@@ -174,7 +174,7 @@ func (u *upload) appears(ctx context.Context, size int64, whole Checksum) error 
 		switch {
 		case err == nil && obj.Size == size && (whole.Value == "" || obj.Checksum.Value == "" || obj.Checksum == whole):
 			return nil
-		case err != nil && (Denied(err) || errorCode(err) == "Forbidden"):
+		case err != nil && Denied(err):
 			return nil
 		case err != nil && errorCode(err) != "NotFound" && errorCode(err) != "NoSuchKey":
 			return err

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -20,6 +22,8 @@ type S3Error struct {
 	Doing string // "put object"
 	Key   string // or a prefix
 	Err   error  // the SDK's
+
+	Permission string // that the call takes, such as s3:PutObject; empty where the error is not S3's
 }
 
 // Error gives the code, message and request id, or the network's error, without the SDK's own layers.
@@ -32,6 +36,9 @@ func (e *S3Error) Error() string {
 		if errors.As(e.Err, &resp) && resp.ServiceRequestID() != "" {
 			id = " (request " + resp.ServiceRequestID() + ")"
 		}
+		if resp != nil && wordless(api, resp.HTTPStatusCode()) {
+			return fmt.Sprintf("%s%d %s; S3 gives no reason in its answer to HEAD%s", what, resp.HTTPStatusCode(), http.StatusText(resp.HTTPStatusCode()), id)
+		}
 		return what + api.ErrorCode() + ": " + api.ErrorMessage() + id
 	}
 	var network *url.Error
@@ -42,6 +49,12 @@ func (e *S3Error) Error() string {
 }
 
 func (e *S3Error) Unwrap() error { return e.Err }
+
+// wordless recognizes an answer without a body, as every answer to HEAD is: the SDK makes code and message of the status.
+func wordless(api smithy.APIError, status int) bool {
+	word := strings.ReplaceAll(http.StatusText(status), " ", "")
+	return word != "" && api.ErrorCode() == word && api.ErrorMessage() == word
+}
 
 // verdict says what an error of one attempt means for the next.
 type verdict struct {
@@ -95,5 +108,5 @@ func errorCode(err error) string {
 // Denied reports whether S3 refuses a call to this role, or does not know it at all.
 func Denied(err error) bool {
 	code := errorCode(err)
-	return code == "AccessDenied" || code == "NotImplemented" || code == "MethodNotAllowed"
+	return code == "AccessDenied" || code == "Forbidden" || code == "NotImplemented" || code == "MethodNotAllowed"
 }

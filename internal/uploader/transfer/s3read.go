@@ -15,7 +15,7 @@ import (
 func (s *s3Store) Head(ctx context.Context, key string) (Object, error) {
 	out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled})
 	if err != nil {
-		return Object{}, failed("read object", key, err)
+		return Object{}, failed("look up object", "s3:GetObject", key, err)
 	}
 	obj := Object{Key: key, Size: aws.ToInt64(out.ContentLength), Modified: aws.ToTime(out.LastModified), ETag: aws.ToString(out.ETag), VersionID: aws.ToString(out.VersionId)}
 	for _, a := range []Algorithm{CRC64NVME, CRC32C, CRC32, SHA256} {
@@ -37,7 +37,7 @@ func (s *s3Store) Get(ctx context.Context, key, etag string, offset, length int6
 		return nil, &ChangedError{What: "object " + key, Err: err}
 	}
 	if err != nil {
-		return nil, failed("get object", key, err)
+		return nil, failed("get object", "s3:GetObject", key, err)
 	}
 	return out.Body, nil
 }
@@ -47,7 +47,7 @@ func (s *s3Store) List(ctx context.Context, prefix string, yield func(Object) er
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return failed("list objects under", prefix, err)
+			return failed("list objects under", "s3:ListBucket", prefix, err)
 		}
 		for _, o := range page.Contents {
 			obj := Object{Key: aws.ToString(o.Key), Size: aws.ToInt64(o.Size), Modified: aws.ToTime(o.LastModified).UTC(), ETag: aws.ToString(o.ETag)}
@@ -61,7 +61,7 @@ func (s *s3Store) List(ctx context.Context, prefix string, yield func(Object) er
 
 func (s *s3Store) Delete(ctx context.Context, key string) error {
 	_, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket, Key: &key})
-	return failed("delete object", key, err)
+	return failed("delete object", "s3:DeleteObject", key, err)
 }
 
 func (s *s3Store) Parts(ctx context.Context, key, uploadID string, a Algorithm, yield func(Part)) error {
@@ -69,7 +69,7 @@ func (s *s3Store) Parts(ctx context.Context, key, uploadID string, a Algorithm, 
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return failed("list the parts of", key, err)
+			return failed("list the parts of", "s3:ListMultipartUploadParts", key, err)
 		}
 		for _, p := range page.Parts {
 			yield(Part{Number: aws.ToInt32(p.PartNumber), Size: aws.ToInt64(p.Size), ETag: aws.ToString(p.ETag),
@@ -84,7 +84,7 @@ func (s *s3Store) Pending(ctx context.Context, prefix string, yield func(Pending
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return failed("list unfinished uploads under", prefix, err)
+			return failed("list unfinished uploads under", "s3:ListBucketMultipartUploads", prefix, err)
 		}
 		for _, u := range page.Uploads {
 			yield(Pending{Key: aws.ToString(u.Key), UploadID: aws.ToString(u.UploadId), Began: aws.ToTime(u.Initiated)})

@@ -28,12 +28,13 @@ func NewS3(client *s3.Client, bucket string) Store {
 	return &s3Store{client: client, data: data, bucket: bucket}
 }
 
-// failed wraps the SDK's error with what was being done.
-func failed(doing, key string, err error) error {
+// failed wraps the SDK's error with what was being done, and the permission that it takes.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations.html has them per operation.
+func failed(doing, permission, key string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &S3Error{Doing: doing, Key: key, Err: err}
+	return &S3Error{Doing: doing, Key: key, Permission: permission, Err: err}
 }
 
 func (s *s3Store) Put(ctx context.Context, key string, body Body, o ObjectOptions) (Object, error) {
@@ -47,7 +48,7 @@ func (s *s3Store) Put(ctx context.Context, key string, body Body, o ObjectOption
 	}
 	out, err := s.data.PutObject(ctx, in)
 	if err != nil {
-		return Object{}, failed("put object", key, err)
+		return Object{}, failed("put object", "s3:PutObject", key, err)
 	}
 	return Object{Key: key, ETag: aws.ToString(out.ETag), VersionID: aws.ToString(out.VersionId),
 		Checksum: reported(o.Algorithm, out.ChecksumType, sums{out.ChecksumCRC64NVME, out.ChecksumCRC32, out.ChecksumCRC32C, out.ChecksumSHA256})}, nil
@@ -60,7 +61,7 @@ func (s *s3Store) Begin(ctx context.Context, key string, o ObjectOptions) (strin
 		Tagging: tagging(o.Tags), ServerSideEncryption: types.ServerSideEncryption(o.Encryption), SSEKMSKeyId: optional(o.KMSKeyID),
 	})
 	if err != nil {
-		return "", failed("begin multipart upload of", key, err)
+		return "", failed("begin multipart upload of", "s3:PutObject", key, err)
 	}
 	return aws.ToString(out.UploadId), nil
 }
@@ -70,7 +71,7 @@ func (s *s3Store) PutPart(ctx context.Context, key, uploadID string, number int3
 		Bucket: &s.bucket, Key: &key, UploadId: &uploadID, PartNumber: &number, Body: body, ContentLength: &body.Size,
 	})
 	if err != nil {
-		return Part{}, failed(fmt.Sprintf("upload part %d of", number), key, err)
+		return Part{}, failed(fmt.Sprintf("upload part %d of", number), "s3:PutObject", key, err)
 	}
 	return Part{Number: number, Size: body.Size, ETag: aws.ToString(out.ETag),
 		Checksum: reported(a, "", sums{out.ChecksumCRC64NVME, out.ChecksumCRC32, out.ChecksumCRC32C, out.ChecksumSHA256})}, nil
@@ -110,7 +111,7 @@ func (s *s3Store) Complete(ctx context.Context, key, uploadID string, parts []Pa
 	}
 	out, err := s.client.CompleteMultipartUpload(ctx, in)
 	if err != nil {
-		return Object{}, failed("complete multipart upload of", key, err)
+		return Object{}, failed("complete multipart upload of", "s3:PutObject", key, err)
 	}
 	return Object{Key: key, Size: size, ETag: aws.ToString(out.ETag), VersionID: aws.ToString(out.VersionId),
 		Checksum: reported(o.Algorithm, out.ChecksumType, sums{out.ChecksumCRC64NVME, out.ChecksumCRC32, out.ChecksumCRC32C, out.ChecksumSHA256})}, nil
@@ -118,7 +119,7 @@ func (s *s3Store) Complete(ctx context.Context, key, uploadID string, parts []Pa
 
 func (s *s3Store) Abort(ctx context.Context, key, uploadID string) error {
 	_, err := s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &s.bucket, Key: &key, UploadId: &uploadID})
-	return failed("abort multipart upload of", key, err)
+	return failed("abort multipart upload of", "s3:AbortMultipartUpload", key, err)
 }
 
 // sums are the checksum members of an answer: CRC64NVME, CRC32, CRC32C, SHA256.
