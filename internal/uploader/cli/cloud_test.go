@@ -110,7 +110,7 @@ func serveToken(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, `{"error":"invalid_client","error_description":"the secret is wrong"}`)
 		return
 	}
-	header, claims := `{"typ":"JWT"}`, map[string]any{"iss": "https://tenant.example/", "aud": fields["audience"] + fields["scope"], "sub": fields["client_id"] + "@clients", "client_id": fields["client_id"]}
+	header, claims := `{"typ":"JWT"}`, map[string]any{"iss": "https://tenant.example/", "aud": fields["audience"] + fields["scope"], "sub": fields["client_id"] + "@clients", "client_id": fields["client_id"], "exp": time.Now().Add(time.Hour).Unix()}
 	switch fields["audience"] {
 	case "urn:azp":
 		claims["azp"] = fields["client_id"]

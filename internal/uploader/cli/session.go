@@ -20,17 +20,27 @@ const askTime = 20 * time.Second
 
 // configuration is the validated one for a command.
 func (a *app) configuration(need config.Need) (config.Config, error) {
-	cfg, err := config.Load(config.Source{File: a.options.config, Getenv: a.Getenv, Flag: func(name string) (string, bool) {
+	cfg, err := config.Load(a.source())
+	if err != nil {
+		return config.Config{}, err
+	}
+	return cfg, cfg.Validate(need)
+}
+
+// source is where the configuration is read from.
+func (a *app) source() config.Source {
+	return config.Source{File: a.options.config, Getenv: a.Getenv, Flag: func(name string) (string, bool) {
 		f := a.flags.Lookup(name)
 		if f == nil || !f.Changed {
 			return "", false
 		}
 		return f.Value.String(), true
-	}})
-	if err != nil {
-		return config.Config{}, err
-	}
-	return cfg, cfg.Validate(need)
+	}}
+}
+
+// secrets is where the secret or key is looked for. warn is told of files that others may read.
+func (a *app) secrets(warn func(string)) config.SecretSource {
+	return config.SecretSource{ClientSecretFile: a.options.clientSecretFile, PrivateKeyFile: a.options.privateKeyFile, Getenv: a.Getenv, Warn: warn}
 }
 
 // provider is where credentials come from, uncached, and the SDK's configuration without them.
@@ -44,8 +54,11 @@ func (a *app) provider(cfg config.Config) (aws.CredentialsProvider, aws.Config, 
 
 // tokens is where access tokens come from, and what else asks somebody for credentials.
 func (a *app) tokens(cfg config.Config) (*token.Source, *http.Client, aws.Config, error) {
-	auth, err := config.Authenticate(cfg.IdentityProvider, config.SecretSource{ClientSecretFile: a.options.clientSecretFile,
-		PrivateKeyFile: a.options.privateKeyFile, Getenv: a.Getenv, Warn: a.warn})
+	return a.tokensWith(cfg, a.secrets(a.warn))
+}
+
+func (a *app) tokensWith(cfg config.Config, secrets config.SecretSource) (*token.Source, *http.Client, aws.Config, error) {
+	auth, err := config.Authenticate(cfg.IdentityProvider, secrets)
 	if err != nil {
 		return nil, nil, aws.Config{}, err
 	}

@@ -34,15 +34,10 @@ func (a *app) storage(cfg config.Config, provider aws.CredentialsProvider, sdk a
 		o.Algorithm = transfer.None
 	}
 	cached := credentials.Cached(provider)
-	sdk.Credentials = cached
 	if client, ok := sdk.HTTPClient.(*http.Client); ok {
 		sdk.HTTPClient = wire.Client(client)
 	}
-	client := s3.NewFromConfig(sdk, func(so *s3.Options) {
-		// Servers other than AWS rarely have a name for each bucket.
-		so.UsePathStyle = a.Getenv("AWS_ENDPOINT_URL") != "" || a.Getenv("AWS_ENDPOINT_URL_S3") != ""
-		so.DisableLogOutputChecksumValidationSkipped = true
-	})
+	client := a.s3(sdk, cached)
 	s := session{config: cfg, scope: scope(client, cfg)}
 	o.Log, o.Warn, o.Now, o.Renew, o.Scope = a.log, a.warn, a.Now, cached.Invalidate, s.scope
 	o.Retry = retry.Policy{Attempts: transfer.DefaultAttempts, Base: 500 * time.Millisecond, Cap: 20 * time.Second, Sleep: retry.Sleep, Jitter: retry.FullJitter}
@@ -54,6 +49,16 @@ func (a *app) storage(cfg config.Config, provider aws.CredentialsProvider, sdk a
 		return session{}, &usageError{err: err}
 	}
 	return s, nil
+}
+
+// s3 makes the SDK's client.
+func (a *app) s3(sdk aws.Config, provider aws.CredentialsProvider) *s3.Client {
+	sdk.Credentials = provider
+	return s3.NewFromConfig(sdk, func(so *s3.Options) {
+		// Servers other than AWS rarely have a name for each bucket.
+		so.UsePathStyle = a.Getenv("AWS_ENDPOINT_URL") != "" || a.Getenv("AWS_ENDPOINT_URL_S3") != ""
+		so.DisableLogOutputChecksumValidationSkipped = true
+	})
 }
 
 // scope tells buckets of one name on different servers apart.

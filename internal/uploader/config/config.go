@@ -133,15 +133,19 @@ func Load(src Source) (Config, error) {
 	return c, nil
 }
 
-func loadFile(c *Config, src Source) error {
-	name := src.File
-	if name == "" {
+// FileName is the file that Load reads. An optional one may be missing.
+func (src Source) FileName() (name string, optional bool) {
+	if name = src.File; name == "" {
 		name = src.Getenv("OIDCS3_CONFIG")
 	}
-	optional := name == ""
-	if optional {
-		name = DefaultFile
+	if name == "" {
+		return DefaultFile, true
 	}
+	return name, false
+}
+
+func loadFile(c *Config, src Source) error {
+	name, optional := src.FileName()
 	text, err := os.ReadFile(name) // #nosec G304 -- the user names the file
 	if optional && errors.Is(err, fs.ErrNotExist) {
 		return nil

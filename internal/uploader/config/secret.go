@@ -43,38 +43,59 @@ type SecretSource struct {
 	Warn             func(string) // told of files that others may read
 }
 
-// Authenticate finds the secret or key for the identity provider. The order is: --client-secret-file or
+// Location is where the secret or key was found.
+type Location struct {
+	File     string // empty for a variable
+	Key      bool   // a private key; otherwise a client secret
+	Variable string // of the environment; empty for a file
+}
+
+// Locate says where the secret or key for the identity provider is. The order is: --client-secret-file or
 // --private-key-file; $CREDENTIALS_DIRECTORY/private_key and /client_secret (systemd's LoadCredential);
 // OIDCS3_PRIVATE_KEY_FILE; OIDCS3_CLIENT_SECRET and then AUTH0_, ENTRA_ or COGNITO_CLIENT_SECRET. Every error is an *Error.
-func Authenticate(provider string, src SecretSource) (Authentication, error) {
+func (src SecretSource) Locate(provider string) (Location, error) {
 	switch {
 	case src.ClientSecretFile != "" && src.PrivateKeyFile != "":
-		return Authentication{}, &Error{Err: errors.New("--client-secret-file and --private-key-file exclude each other")}
+		return Location{}, &Error{Err: errors.New("--client-secret-file and --private-key-file exclude each other")}
 	case src.PrivateKeyFile != "":
-		return src.key(src.PrivateKeyFile)
+		return Location{File: src.PrivateKeyFile, Key: true}, nil
 	case src.ClientSecretFile != "":
-		return src.secret(src.ClientSecretFile)
+		return Location{File: src.ClientSecretFile}, nil
 	}
 	if dir := src.Getenv("CREDENTIALS_DIRECTORY"); dir != "" {
 		if name := filepath.Join(dir, "private_key"); exists(name) {
-			return src.key(name)
+			return Location{File: name, Key: true}, nil
 		}
 		if name := filepath.Join(dir, "client_secret"); exists(name) {
-			return src.secret(name)
+			return Location{File: name}, nil
 		}
 	}
 	if name := src.Getenv("OIDCS3_PRIVATE_KEY_FILE"); name != "" {
-		return src.key(name)
+		return Location{File: name, Key: true}, nil
 	}
 	own := strings.ToUpper(provider) + "_CLIENT_SECRET"
 	for _, name := range []string{"OIDCS3_CLIENT_SECRET", own} {
-		if v := src.Getenv(name); v != "" {
-			return Authentication{ClientSecret: Secret(v)}, nil
+		if src.Getenv(name) != "" {
+			return Location{Variable: name}, nil
 		}
 	}
-	return Authentication{}, &Error{Err: errors.New("no client secret and no private key"),
+	return Location{}, &Error{Err: errors.New("no client secret and no private key"),
 		Hint: "put the secret into a file (mode 0600) and name it with --client-secret-file, let systemd load it (LoadCredential=client_secret:…), " +
 			"or set OIDCS3_CLIENT_SECRET or " + own + "; with private_key_jwt use --private-key-file"}
+}
+
+// Authenticate reads the secret or key that Locate finds. Every error is an *Error.
+func Authenticate(provider string, src SecretSource) (Authentication, error) {
+	at, err := src.Locate(provider)
+	switch {
+	case err != nil:
+		return Authentication{}, err
+	case at.Variable != "":
+		return Authentication{ClientSecret: Secret(src.Getenv(at.Variable))}, nil
+	case at.Key:
+		return src.key(at.File)
+	}
+	return src.secret(at.File)
 }
 
 func (src SecretSource) secret(name string) (Authentication, error) {

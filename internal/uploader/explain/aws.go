@@ -80,9 +80,9 @@ func ofS3(err error) (Explanation, bool) {
 	}
 	var api smithy.APIError
 	if !errors.As(err, &api) {
-		e := Explanation{S3, failed.Error(), networkHint(err)}
+		e := Explanation{S3, failed.Error(), Network(err)}
 		if e.Hint != "" {
-			e.Message = failed.Doing + " " + failed.Key + ": " + innermost(failed)
+			e.Message = failed.Doing + " " + failed.Key + ": " + Cause(failed)
 		}
 		return e, true
 	}

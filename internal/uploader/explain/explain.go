@@ -66,7 +66,7 @@ func Error(ctx context.Context, err error) Explanation {
 			return e
 		}
 	}
-	return Explanation{Code: Other, Message: err.Error(), Hint: networkHint(err)}
+	return Explanation{Code: Other, Message: err.Error(), Hint: Network(err)}
 }
 
 // resumeHint adds that what was sent is not lost.
@@ -134,7 +134,7 @@ func ofToken(err error) (Explanation, bool) {
 	case errors.As(err, &refused):
 		return Explanation{IDP, refused.Error(), tokenHint(refused)}, true
 	case errors.As(err, &away):
-		return Explanation{Other, away.Error(), networkHint(away)}, true
+		return Explanation{Other, away.Error(), Network(away)}, true
 	}
 	return Explanation{}, false
 }
@@ -144,6 +144,9 @@ func tokenHint(e *token.Refused) string {
 	case "invalid_client", "unauthorized":
 		return "the client ID and its secret or key do not match: was the secret rotated? compare with terraform output"
 	case "access_denied":
+		if e.Provider == config.Auth0 && e.Status == 401 { // Auth0 has one code for both
+			return "the client ID and its secret or key do not match, or there is no such client: was the secret rotated? compare with terraform output"
+		}
 		if e.Provider == config.Auth0 {
 			return "the client has no grant for this audience: check auth0_audience and the client grant"
 		}
@@ -170,13 +173,13 @@ func ofCredentials(err error) (Explanation, bool) {
 	case errors.As(err, &refused):
 		return Explanation{Credentials, refused.Error(), credentialsHint(refused)}, true
 	case errors.As(err, &away):
-		return Explanation{Other, away.Service + " cannot be reached: " + innermost(away), networkHint(away)}, true
+		return Explanation{Other, away.Service + " cannot be reached: " + Cause(away), Network(away)}, true
 	}
 	return Explanation{}, false
 }
 
-// networkHint knows what keeps two machines from talking.
-func networkHint(err error) string {
+// Network knows what keeps two machines from talking.
+func Network(err error) string {
 	var dns *net.DNSError
 	var authority x509.UnknownAuthorityError
 	var name x509.HostnameError
@@ -199,8 +202,8 @@ func networkHint(err error) string {
 	return ""
 }
 
-// innermost is the text of the error at the end of the chain, which for the SDK's errors is the one that says something.
-func innermost(err error) string {
+// Cause is the text of the error at the end of the chain, which for the SDK's errors is the one that says something.
+func Cause(err error) string {
 	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
 		if _, ok := err.(*net.OpError); ok { //nolint:errorlint // this link of the chain, not what it wraps
 			break // "dial tcp 192.0.2.1:443: connect: connection refused" says where

@@ -39,6 +39,7 @@ func TestExplain(t *testing.T) {
 		"other certificate":  {&token.Unavailable{Host: "h", Err: x509.HostnameError{Certificate: &x509.Certificate{}}}, Other, "another host's"},
 		"expired":            {&token.Unavailable{Host: "h", Err: x509.CertificateInvalidError{Reason: x509.Expired}}, Other, "clock"},
 		"no grant":           {refused, IDP, "client grant"},
+		"no such client":     {&token.Refused{Provider: config.Auth0, Status: 401, Code: "access_denied"}, IDP, "was the secret rotated?"},
 		"inside a transfer":  {&transfer.S3Error{Doing: "put object", Key: "k", Err: fmt.Errorf("sign: %w", refused)}, IDP, "client grant"},
 		"bad scope":          {&token.Refused{Status: 400, Code: "invalid_scope"}, IDP, "cognito_scopes"},
 		"wrong tenant":       {&token.Refused{Status: 404}, IDP, "no token endpoint"},

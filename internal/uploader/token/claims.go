@@ -16,7 +16,11 @@ type Claims struct {
 	AZP       string // authorized party; AWS STS takes it for the audience where it is present
 	Subject   string
 	ClientID  string
+	TokenUse  string // Cognito's: "access"
+	Scope     string // blank-separated
 	ExpiresAt time.Time
+	NotBefore time.Time // zero without nbf
+	IssuedAt  time.Time // zero without iat
 }
 
 // Peek decodes a token without verifying it. Opaque tokens are an error.
@@ -34,19 +38,29 @@ func Peek(t Token) (Claims, error) {
 		AZP      string   `json:"azp"`
 		Subject  string   `json:"sub"`
 		ClientID string   `json:"client_id"`
+		TokenUse string   `json:"token_use"`
+		Scope    string   `json:"scope"`
 		Expires  float64  `json:"exp"`
+		Before   float64  `json:"nbf"`
+		Issued   float64  `json:"iat"`
 	}
 	if decode(parts[0], &header) != nil || decode(parts[1], &body) != nil {
 		return Claims{}, errors.New("the token is not a JWT")
 	}
-	c := Claims{Type: clean(header.Type), Issuer: clean(body.Issuer), AZP: clean(body.AZP), Subject: clean(body.Subject), ClientID: clean(body.ClientID)}
+	c := Claims{Type: clean(header.Type), Issuer: clean(body.Issuer), AZP: clean(body.AZP), Subject: clean(body.Subject), ClientID: clean(body.ClientID),
+		TokenUse: clean(body.TokenUse), Scope: clean(body.Scope), ExpiresAt: moment(body.Expires), NotBefore: moment(body.Before), IssuedAt: moment(body.Issued)}
 	for _, a := range body.Audience {
 		c.Audience = append(c.Audience, clean(a))
 	}
-	if body.Expires > 0 && body.Expires < 1<<40 {
-		c.ExpiresAt = time.Unix(int64(body.Expires), 0).UTC()
-	}
 	return c, nil
+}
+
+// moment reads a NumericDate (RFC 7519, 2); zero where it makes no sense.
+func moment(seconds float64) time.Time {
+	if seconds <= 0 || seconds >= 1<<40 {
+		return time.Time{}
+	}
+	return time.Unix(int64(seconds), 0).UTC()
 }
 
 // audience is a string or a list of strings (RFC 7519, 4.1.3).

@@ -84,6 +84,9 @@ func New(cfg config.Config, auth config.Authentication, opts Options) (*Source, 
 	return s, nil
 }
 
+// Endpoint is the URL of the token endpoint.
+func (s *Source) Endpoint() string { return s.endpoint.url.String() }
+
 // Token returns a token that is good for a while yet. Errors: *Refused, *Unavailable or the context's.
 func (s *Source) Token(ctx context.Context) (Token, error) { return s.get(ctx, "") }
 

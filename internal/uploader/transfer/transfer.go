@@ -4,6 +4,7 @@
 package transfer
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -40,6 +41,18 @@ type Body struct {
 	Size      int64
 	Algorithm Algorithm     // of the checksum to send
 	Sum       func() []byte // the checksum of what has been read since the start
+}
+
+// NewBody is a body of a few bytes, which are hashed anew for each request.
+func NewBody(content []byte, a Algorithm) Body {
+	return Body{ReadSeeker: bytes.NewReader(content), Size: int64(len(content)), Algorithm: a, Sum: func() []byte {
+		h := a.newHash()
+		if h == nil {
+			return nil
+		}
+		_, _ = h.Write(content) // a hash takes everything
+		return h.Sum(nil)
+	}}
 }
 
 // Checksum is a checksum as S3 reports it. The zero Checksum means that none was reported.
