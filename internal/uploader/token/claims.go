@@ -50,7 +50,9 @@ func Peek(t Token) (Claims, error) {
 	c := Claims{Type: clean(header.Type), Issuer: clean(body.Issuer), AZP: clean(body.AZP), Subject: clean(body.Subject), ClientID: clean(body.ClientID),
 		TokenUse: clean(body.TokenUse), Scope: clean(body.Scope), ExpiresAt: moment(body.Expires), NotBefore: moment(body.Before), IssuedAt: moment(body.Issued)}
 	for _, a := range body.Audience {
-		c.Audience = append(c.Audience, clean(a))
+		if a != "" { // null and "" name nobody
+			c.Audience = append(c.Audience, clean(a))
+		}
 	}
 	return c, nil
 }
