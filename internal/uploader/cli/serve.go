@@ -17,6 +17,7 @@ import (
 // serveFlags are the flags of serve.
 type serveFlags struct {
 	listen, tokenFile, uriFile, group string
+	imds, network                     bool
 }
 
 func (a *app) serveCommand() *cobra.Command {
@@ -26,13 +27,17 @@ func (a *app) serveCommand() *cobra.Command {
 		Short: "Give AWS credentials to programs on this host over loopback",
 		Long: "Serve temporary AWS credentials in the form of the container credentials endpoint, on a loopback address. A program\n" +
 			"reaches them with the URL that is printed in AWS_CONTAINER_CREDENTIALS_FULL_URI, and with the token file in\n" +
-			"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE. The token is made anew at each start; whoever can read the file gets credentials.",
+			"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE. The token is made anew at each start; whoever can read the file gets credentials.\n\n" +
+			"With --imds serve them as the EC2 instance metadata service, version 2, does: a program reaches them with the URL in\n" +
+			"AWS_EC2_METADATA_SERVICE_ENDPOINT and nothing else, which means that every user and program of this host does.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), f) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:0", "loopback address and port; port 0: a free one")
-	flags.StringVar(&f.tokenFile, "token-file", "", "file to write the authorization token to (required)")
+	flags.BoolVar(&f.imds, "imds", false, "serve in the form of the EC2 instance metadata service (IMDSv2), to every program on this host")
+	flags.BoolVar(&f.network, "allow-network", false, "with --imds: take any address of this host for --listen, and serve every host on its link")
+	flags.StringVar(&f.tokenFile, "token-file", "", "file to write the authorization token to (required without --imds)")
 	flags.StringVar(&f.uriFile, "uri-file", "", "file to write the endpoint's URL to, beside printing it")
 	flags.StringVar(&f.group, "group", "", "group that may read the files (mode 0640); without it nobody but this user may (0600)")
 	return cmd
@@ -41,12 +46,33 @@ func (a *app) serveCommand() *cobra.Command {
 // served is what serve prints once it listens.
 type served struct {
 	URI       string `json:"uri"`
-	TokenFile string `json:"token_file"`
+	TokenFile string `json:"token_file,omitempty"` // empty with IMDS
+}
+
+// text has the settings that programs need.
+func (s served) text() string {
+	if s.TokenFile == "" {
+		return "AWS_EC2_METADATA_SERVICE_ENDPOINT=" + s.URI
+	}
+	return fmt.Sprintf("AWS_CONTAINER_CREDENTIALS_FULL_URI=%s\nAWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=%s", s.URI, s.TokenFile)
+}
+
+// check refuses combinations that would open more, or less, than was meant.
+func (f serveFlags) check() error {
+	switch {
+	case f.imds && f.tokenFile != "":
+		return &usageError{err: errors.New("--imds knows no token: leave --token-file out")}
+	case !f.imds && f.network:
+		return &usageError{err: errors.New("--allow-network goes with --imds: SDKs take container credentials from loopback alone")}
+	case !f.imds && f.tokenFile == "":
+		return &usageError{err: errors.New("--token-file names no file")}
+	}
+	return nil
 }
 
 func (a *app) serve(ctx context.Context, f serveFlags) error {
-	if f.tokenFile == "" {
-		return &usageError{err: errors.New("--token-file names no file")}
+	if err := f.check(); err != nil {
+		return err
 	}
 	gid, err := groupID(f.group)
 	if err != nil {
@@ -63,28 +89,38 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 	if err := a.logAsService(); err != nil {
 		return err
 	}
-	l, err := serve.Listen(ctx, f.listen)
+	listen := serve.Listen
+	if f.network {
+		listen = serve.ListenAnywhere
+	}
+	l, err := listen(ctx, f.listen)
 	if err != nil {
 		return &usageError{err: err}
 	}
 	defer func() { _ = l.Close() }() // closed already where it was served
-	ready := served{URI: "http://" + l.Addr().String() + serve.ContainerPath, TokenFile: f.tokenFile}
-	token := rand.Text()
+	address := l.Addr().String()
+	o := serve.Options{Address: address, Provider: credentials.Cached(provider), RoleARN: cfg.AWSRoleARN, Now: a.Now, Log: a.log, Network: f.network}
+	ready, token := served{URI: "http://" + address + serve.ContainerPath, TokenFile: f.tokenFile}, rand.Text()
+	handler := serve.Container(o, token)
+	if f.imds {
+		ready, handler = served{URI: "http://" + address}, serve.IMDS(o)
+	}
 	if err := a.publish(f, gid, token, ready.URI); err != nil {
 		return err
 	}
-	if err := a.result(ready, fmt.Sprintf("AWS_CONTAINER_CREDENTIALS_FULL_URI=%s\nAWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=%s", ready.URI, f.tokenFile)); err != nil {
+	if err := a.result(ready, ready.text()); err != nil {
 		return err
 	}
-	a.notify("READY=1\nSTATUS=serving on " + l.Addr().String())
+	a.notify("READY=1\nSTATUS=serving on " + address)
 	defer a.notify("STOPPING=1")
-	return serve.Run(ctx, l, serve.Container(serve.Options{Address: l.Addr().String(), Provider: credentials.Cached(provider),
-		RoleARN: cfg.AWSRoleARN, Now: a.Now, Log: a.log}, token))
+	return serve.Run(ctx, l, handler)
 }
 
 func (a *app) publish(f serveFlags, gid int, token, uri string) error {
-	if err := (daemon.File{Path: f.tokenFile, GID: gid}).Write([]byte(token)); err != nil {
-		return err
+	if f.tokenFile != "" {
+		if err := (daemon.File{Path: f.tokenFile, GID: gid}).Write([]byte(token)); err != nil {
+			return err
+		}
 	}
 	if f.uriFile == "" {
 		return nil

@@ -24,7 +24,7 @@ func Container(o Options, token string) http.Handler {
 		}
 	})
 	mux.HandleFunc("/", notFound)
-	return guarded(o.Address, mux)
+	return o.guarded(mux)
 }
 
 func (o Options) container(w http.ResponseWriter, r *http.Request) {

@@ -18,13 +18,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// Options are what both forms work with. All fields are required.
+// Options are what both forms work with. All fields but Network are required.
 type Options struct {
 	Address  string                  // host:port that the listener has
 	Provider aws.CredentialsProvider // with a cache of its own
 	RoleARN  string                  // shown beside the credentials
 	Now      func() time.Time
 	Log      *slog.Logger
+	Network  bool // serve other hosts too, under the address that they connect to
 }
 
 // answer has the names that SDKs read in both forms.
@@ -49,17 +50,17 @@ func (o Options) answer(r *http.Request) (answer, error) {
 		Expiration: c.Expires.UTC().Format(time.RFC3339)}, nil
 }
 
-// guarded lets through what a program on this host sends by itself, and nothing that a browser, a proxy or another
-// host does.
-func guarded(address string, next http.Handler) http.Handler {
-	hosts := names(address)
+// guarded lets through what a program on this host sends by itself, and nothing that a browser, a proxy or, without
+// Network, another host does.
+func (o Options) guarded(next http.Handler) http.Handler {
+	hosts := names(o.Address)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		switch {
-		case !loopback(r.RemoteAddr):
+		case !o.Network && !loopback(r.RemoteAddr):
 			refuse(w, http.StatusForbidden, "NotLoopback", "only programs on this host are served")
-		case !hosts[strings.ToLower(r.Host)]:
+		case !hosts[strings.ToLower(r.Host)] && (!o.Network || !connectedTo(r)):
 			refuse(w, http.StatusForbidden, "WrongHost", "the Host header names another host")
 		case forwarded(r.Header):
 			refuse(w, http.StatusForbidden, "Forwarded", "requests through a proxy are not served")
@@ -69,6 +70,12 @@ func guarded(address string, next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 		}
 	})
+}
+
+// connectedTo reports whether the Host header is the very address that the request came in at, which no name is.
+func connectedTo(r *http.Request) bool {
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	return ok && names(local.String())[strings.ToLower(r.Host)]
 }
 
 // names are the Host headers that mean the listener.

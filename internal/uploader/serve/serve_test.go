@@ -128,3 +128,10 @@ func TestListen(t *testing.T) {
 		}
 	}
 }
+
+// lasting gives credentials that end in an hour.
+type lasting struct{}
+
+func (lasting) Retrieve(context.Context) (aws.Credentials, error) {
+	return aws.Credentials{AccessKeyID: "AK", SecretAccessKey: "SK-secret", SessionToken: "ST", CanExpire: true, Expires: time.Now().Add(time.Hour)}, nil
+}

@@ -7,12 +7,24 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"syscall"
 	"time"
 )
 
 // Listen opens a port on a loopback address, and on no other: "127.0.0.1:0", "[::1]:9911", "localhost:9911".
 func Listen(ctx context.Context, address string) (net.Listener, error) {
-	var config net.ListenConfig
+	return listen(ctx, address, true)
+}
+
+// ListenAnywhere opens a port on any address of this host.
+func ListenAnywhere(ctx context.Context, address string) (net.Listener, error) {
+	return listen(ctx, address, false)
+}
+
+// listen makes sockets whose packets pass no router, as the instance metadata service's do by default (hop limit 1): a
+// forwarded port or a container's network does not carry credentials away. Connections inherit it from the listener.
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-IMDS-new-instances.html
+func listen(ctx context.Context, address string, onlyLoopback bool) (net.Listener, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: want HOST:PORT", address)
@@ -20,9 +32,10 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 	if host == "localhost" {
 		host = "127.0.0.1"
 	}
-	if ip, err := netip.ParseAddr(host); err != nil || !ip.IsLoopback() {
+	if ip, err := netip.ParseAddr(host); onlyLoopback && (err != nil || !ip.IsLoopback()) {
 		return nil, fmt.Errorf("listen on %s: only a loopback address is served, such as 127.0.0.1", address)
 	}
+	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error { return limitHops(c) }}
 	return config.Listen(ctx, "tcp", net.JoinHostPort(host, port))
 }
 
