@@ -103,7 +103,7 @@ func (a *app) clouds(cfg config.Config) (doctor.Clouds, error) {
 	if err != nil {
 		return doctor.Clouds{}, err
 	}
-	cached := aws.NewCredentialsCache(a.exchange(cfg, tokens, client, sdk)) // without a margin: their real end is shown
+	cached := a.shared(a.exchange(cfg, tokens, client, sdk))
 	storage := a.s3(sdk, cached)
 	c := doctor.Clouds{
 		Authentication: described(at), Tokens: tokens, Credentials: cached, Algorithm: transfer.CRC64NVME,

@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/config"
-	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/credentials"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/daemon"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/serve"
 )
@@ -99,7 +98,7 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 	}
 	defer func() { _ = l.Close() }() // closed already where it was served
 	address := l.Addr().String()
-	o := serve.Options{Address: address, Provider: credentials.Cached(provider), RoleARN: cfg.AWSRoleARN, Now: a.Now, Log: a.log, Network: f.network}
+	o := serve.Options{Address: address, Provider: a.shared(provider), RoleARN: cfg.AWSRoleARN, Now: a.Now, Log: a.log, Network: f.network}
 	ready, token := served{URI: "http://" + address + serve.ContainerPath, TokenFile: f.tokenFile}, rand.Text()
 	handler := serve.Container(o, token)
 	if f.imds {

@@ -83,6 +83,11 @@ func (a *app) exchange(cfg config.Config, tokens *token.Source, client *http.Cli
 		Policy: retry.Default(), Log: a.log}
 }
 
+// shared has credentials renewed once for all that this process does with them.
+func (a *app) shared(provider aws.CredentialsProvider) *credentials.Memory {
+	return &credentials.Memory{Source: provider, Now: a.Now, Jitter: retry.FullJitter, Log: a.log}
+}
+
 func (a *app) session(o transfer.Options, checksumMode string) (session, error) {
 	cfg, err := a.configuration(config.NeedBucket)
 	if err != nil {

@@ -10,7 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/config"
-	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/credentials"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/journal"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/retry"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/transfer"
@@ -33,7 +32,7 @@ func (a *app) storage(cfg config.Config, provider aws.CredentialsProvider, sdk a
 		sdk.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		o.Algorithm = transfer.None
 	}
-	cached := credentials.Cached(provider)
+	cached := a.shared(provider)
 	if client, ok := sdk.HTTPClient.(*http.Client); ok {
 		sdk.HTTPClient = wire.Client(client)
 	}

@@ -12,18 +12,11 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/gofrs/flock"
-
-	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/token"
-)
-
-// Bounds of how long before their end cached credentials are renewed.
-const (
-	renewAtMost = 15 * time.Minute
-	usableFor   = time.Minute // credentials with less life than this are of no use to a caller
 )
 
 // FileCache keeps credentials in a private file, for programs that are started again and again. Callers that find the
-// file stale at the same time take turns, and only the first one asks.
+// file stale at the same time take turns, and only the first one asks; while the old credentials are good, the others
+// have them at once.
 type FileCache struct {
 	Dir    string // private to this user; empty: no cache
 	Name   string // of the file, without extension; differs with all that decides on the credentials
@@ -33,10 +26,11 @@ type FileCache struct {
 	Source aws.CredentialsProvider
 }
 
-// entry is the file: when the credentials were given out, and the credentials.
+// entry is the file: when the credentials were given out, when they are to be renewed, and the credentials.
 type entry struct {
 	Version         int // 1
 	Issued          time.Time
+	RenewAt         time.Time
 	AccessKeyID     string `json:"AccessKeyId"`
 	SecretAccessKey string
 	SessionToken    string
@@ -55,6 +49,11 @@ func (c *FileCache) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		return e.credentials(), nil
 	}
 	lock := flock.New(filepath.Join(c.Dir, c.Name+".lock"), flock.SetPermissions(0o600))
+	if e, ok := c.read(); ok && usable(e.Expiration, c.Now()) {
+		if got, err := lock.TryLock(); err == nil && !got {
+			return e.credentials(), nil // somebody is renewing them
+		}
+	}
 	if _, err := lock.TryLockContext(ctx, 50*time.Millisecond); err != nil {
 		if ctx.Err() != nil {
 			return aws.Credentials{}, ctx.Err()
@@ -70,35 +69,36 @@ func (c *FileCache) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return c.renew(ctx, old, ok)
 }
 
-func (c *FileCache) renew(ctx context.Context, old entry, usable bool) (aws.Credentials, error) {
+func (c *FileCache) renew(ctx context.Context, old entry, there bool) (aws.Credentials, error) {
 	creds, err := c.Source.Retrieve(ctx)
+	now := c.Now()
 	if err != nil {
-		if usable && ctx.Err() == nil && !refusal(err) && old.Expiration.Sub(c.Now()) > usableFor {
+		if there && ctx.Err() == nil && !refusal(err) && usable(old.Expiration, now) {
 			c.Warn(fmt.Sprintf("using cached credentials until %s: %v", old.Expiration.Format(time.RFC3339), err))
+			old.RenewAt = postponed(now, c.Jitter)
+			c.save(old)
 			return old.credentials(), nil
 		}
 		return aws.Credentials{}, err
 	}
-	e := entry{Version: 1, Issued: c.Now().UTC(), AccessKeyID: creds.AccessKeyID, SecretAccessKey: creds.SecretAccessKey,
-		SessionToken: creds.SessionToken, Expiration: creds.Expires}
-	if err := c.write(e); err != nil {
-		c.Warn("credentials are not cached: " + err.Error())
-	}
+	c.save(entry{Version: 1, Issued: now.UTC(), RenewAt: renewal(now, creds.Expires, c.Jitter).UTC(), AccessKeyID: creds.AccessKeyID,
+		SecretAccessKey: creds.SecretAccessKey, SessionToken: creds.SessionToken, Expiration: creds.Expires})
 	return creds, nil
 }
 
-// refusal reports whether somebody said no, which old credentials must not paper over.
-func refusal(err error) bool {
-	var idp *token.Refused
-	var aws *Refused
-	return errors.As(err, &idp) || errors.As(err, &aws)
+func (c *FileCache) save(e entry) {
+	if err := c.write(e); err != nil {
+		c.Warn("credentials are not cached: " + err.Error())
+	}
 }
 
-// fresh reports whether more than a quarter of the credentials' life is left, 15 minutes at most, less up to a third of
-// that by chance, so that many hosts do not renew in one moment.
+// fresh reports whether it is not yet time to renew. A file of an older version does not say when that is.
 func (c *FileCache) fresh(e entry) bool {
-	lead := min(renewAtMost, e.Expiration.Sub(e.Issued)/4)
-	return e.Expiration.Sub(c.Now()) > max(usableFor, lead-c.Jitter(lead/3))
+	at := e.RenewAt
+	if at.IsZero() {
+		at = renewal(e.Issued, e.Expiration, func(time.Duration) time.Duration { return 0 })
+	}
+	return c.Now().Before(at) && usable(e.Expiration, c.Now())
 }
 
 func (e entry) credentials() aws.Credentials {

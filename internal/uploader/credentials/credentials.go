@@ -8,7 +8,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -62,15 +61,6 @@ func (e *Unavailable) Error() string {
 }
 
 func (e *Unavailable) Unwrap() error { return e.Err }
-
-// Cached wraps a provider so that everyone in the process shares its credentials, renewed five minutes before they
-// expire, at a moment that differs from process to process.
-func Cached(p aws.CredentialsProvider) *aws.CredentialsCache {
-	return aws.NewCredentialsCache(p, func(o *aws.CredentialsCacheOptions) {
-		o.ExpiryWindow = 5 * time.Minute
-		o.ExpiryWindowJitterFrac = 0.5
-	})
-}
 
 func peek(t token.Token) *token.Claims {
 	c, err := token.Peek(t)
