@@ -1,0 +1,68 @@
+package onboarding
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
+)
+
+// TestUndoIsRepeated refuses each call of a create in turn and loses the first call of the undo: nothing may be left.
+func TestUndoIsRepeated(t *testing.T) {
+	t.Parallel()
+	want := serverNamed("web-01")
+	for call := 2; call <= 8; call++ {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld()
+			w.strike = func(n int, _ string) blow {
+				switch n {
+				case call:
+					return refused
+				case call + 1:
+					return lostBefore
+				}
+				return none
+			}
+			_, err := w.controller().Create(t.Context(), want)
+			if err == nil || leftBehind(err) {
+				t.Fatalf("call %d refused, then one of the undo lost: %v", call, err)
+			}
+			if err := w.empty(want); err != nil {
+				t.Fatalf("call %d refused, then one of the undo lost: %v", call, err)
+			}
+		})
+	}
+}
+
+// TestUncertainTryIsUndone loses the answer of a call that took effect and refuses its repetition. The refusal says
+// nothing of the first try, whose effect must not stay.
+func TestUncertainTryIsUndone(t *testing.T) {
+	t.Parallel()
+	for operation, mode := range map[string]access.Mode{
+		"AddClientIDToOpenIDConnectProvider": access.AZP, "PutItem": access.Vending, "PutRolePolicy": access.Plain,
+	} {
+		t.Run(operation, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				want := serverNamed("web-01")
+				want.Mode, want.Identity.Vending = mode, Vending{RoleARN: "arn:aws:iam::123456789012:role/vending", Table: "client-roles"}
+				w, tries := newWorld(), 0
+				w.strike = func(_ int, name string) blow {
+					if name != operation {
+						return none
+					}
+					if tries++; tries == 1 {
+						return lostAfter
+					}
+					return refused
+				}
+				if _, err := w.controller().Create(t.Context(), want); err == nil || leftBehind(err) {
+					t.Fatalf("a call lost and then refused: %v", err)
+				}
+				if err := w.empty(want); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
