@@ -66,3 +66,34 @@ func TestUncertainTryIsUndone(t *testing.T) {
 		})
 	}
 }
+
+// TestAnotherOnboardingIsLeftAlone has a state whose server was deleted by hand and onboarded again from elsewhere. The
+// state's own server is gone; whatever it does must not touch the other's.
+func TestAnotherOnboardingIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, want := newWorld(), serverNamed("web-01")
+		first, err := w.controller().Create(t.Context(), want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		delete(w.roles, want.Name())
+		delete(w.clients, first.Client.ID)
+		if _, err := w.controller().Create(t.Context(), want); err != nil {
+			t.Fatal(err)
+		}
+		ref := Reference{ClientID: first.Client.ID, OnboardingID: first.OnboardingID, RoleARN: first.RoleARN}
+		if o, err := w.controller().Observe(t.Context(), want, ref); err != nil || !o.Gone() {
+			t.Errorf("the state sees role %v and client %q of another's, %v", o.Role != nil, o.Client.ID, err)
+		}
+		if _, err := w.controller().Update(t.Context(), want, ref, ""); err == nil {
+			t.Error("the state took over what is another's")
+		}
+		if err := w.controller().Delete(t.Context(), want, ref); err != nil {
+			t.Error(err)
+		}
+		if err := w.finished(want); err != nil {
+			t.Errorf("the other's server: %v", err)
+		}
+	})
+}
