@@ -34,6 +34,7 @@ type world struct {
 	complete   func(role iam.Role) bool // whether all else stands when a role is opened
 	reads      int
 	deadReads  bool // reads fail too
+	blind      int  // so many reads still find nothing
 	undoFails  bool // even closing a role may fail then
 	remembered Reference
 }
@@ -149,10 +150,16 @@ func (w worldRoles) Read(_ context.Context, name string) (iam.Role, error) {
 		return iam.Role{}, failed(apierror.Unavailable, "GetRole", "role "+name)
 	}
 	role, ok := w.roles[name]
-	if !ok {
+	if !ok || w.misses() {
 		return iam.Role{}, failed(apierror.NotFound, "GetRole", "role "+name)
 	}
 	return role, nil
+}
+
+// misses reports whether a read is answered by a replica that knows nothing yet; w.mu is held.
+func (w *world) misses() bool {
+	w.blind--
+	return w.blind >= 0
 }
 
 func (w worldRoles) Look(ctx context.Context, name string) (iam.Role, error) {
@@ -283,6 +290,9 @@ func (w worldClients) Find(_ context.Context, which idp.Lookup) (idp.Client, err
 	defer w.mu.Unlock()
 	if w.deadReads {
 		return idp.Client{}, failed(apierror.Unavailable, "GET client", which.ID)
+	}
+	if w.misses() {
+		return idp.Client{}, failed(apierror.NotFound, "GET client", which.ID)
 	}
 	for id, r := range w.clients {
 		if id == which.ID || (which.ID == "" && which.OnboardingID != "" && r.client.OnboardingID == which.OnboardingID) {
