@@ -92,9 +92,9 @@ func TestAccServerAccess_calls(t *testing.T) {
 		idp      string
 		one, ten most
 	}{
-		{"auth0", most{14, 5, 11}, most{10 * 9, 10 * 5, 10 * 8}},
-		{"entra", most{26, 9, 17}, most{10 * 15, 10 * 5, 10 * 8}},
-		{"cognito", most{14, 6, 13}, most{10 * 9, 10 * 5, 10 * 8}},
+		{"auth0", most{14, 5, 11}, most{10 * 9, 15, 60}},
+		{"entra", most{26, 9, 17}, most{145, 18, 68}},
+		{"cognito", most{14, 6, 13}, most{10 * 9, 25, 80}},
 	} {
 		for _, servers := range []struct {
 			value  string

@@ -4,12 +4,15 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/big"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,25 +23,39 @@ import (
 const keyBits = 3072
 
 func (a *app) keygenCommand() *cobra.Command {
-	var public string
-	var force bool
+	var o keygenOptions
 	cmd := &cobra.Command{
 		Use:   "keygen --private-key-file FILE",
 		Short: "Make the key pair for private_key_jwt",
 		Long: "Make an RSA key pair. The private key is written to --private-key-file, for its owner alone. The public key, which is\n" +
-			"what public_key_pem in Terraform wants, goes to standard output or to --public-key-file.",
+			"what public_key_pem in Terraform wants, goes to standard output or to --public-key-file. Microsoft Entra ID wants a\n" +
+			"certificate: --certificate makes a self-signed one, writes it beside the private key, and gives it for the public key.",
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return a.keygen(public, force) },
+		RunE: func(*cobra.Command, []string) error { return a.keygen(o) },
 	}
-	cmd.Flags().StringVar(&public, "public-key-file", "", "write the public key to this file")
-	cmd.Flags().BoolVar(&force, "force", false, "replace files that exist")
+	cmd.Flags().StringVar(&o.public, "public-key-file", "", "write the public key or certificate to this file")
+	cmd.Flags().BoolVar(&o.certificate, "certificate", false, "make a self-signed certificate, as Microsoft Entra ID wants it")
+	cmd.Flags().IntVar(&o.days, "days", certificateDays, "days for which the certificate is valid")
+	cmd.Flags().StringVar(&o.name, "common-name", "", "common name of the certificate (default: the host's name)")
+	cmd.Flags().BoolVar(&o.force, "force", false, "replace files that exist")
 	return cmd
 }
 
-func (a *app) keygen(public string, force bool) error {
-	private := a.options.privateKeyFile
+type keygenOptions struct {
+	public      string
+	force       bool
+	certificate bool
+	days        int
+	name        string
+}
+
+func (a *app) keygen(o keygenOptions) error {
+	private, public, force := a.options.privateKeyFile, o.public, o.force
 	if private == "" {
 		return &usageError{err: errors.New("keygen needs --private-key-file")}
+	}
+	if o.days < 1 || o.days > maxCertificateDays {
+		return &usageError{err: fmt.Errorf("--days %d: 1 to %d are possible", o.days, maxCertificateDays)}
 	}
 	for _, name := range []string{private, public} {
 		if _, err := os.Lstat(name); name != "" && err == nil && !force {
@@ -53,14 +70,17 @@ func (a *app) keygen(public string, force bool) error {
 	if err != nil {
 		return err
 	}
-	open, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	text, err := a.publicHalf(key, o)
 	if err != nil {
 		return err
 	}
-	if err := writeWhole(private, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600, force); err != nil {
+	kept := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})
+	if o.certificate { // its thumbprint goes into every assertion
+		kept = append(kept, text...)
+	}
+	if err := writeWhole(private, kept, 0o600, force); err != nil {
 		return err
 	}
-	text := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: open})
 	if public != "" {
 		return writeWhole(public, text, 0o644, force)
 	}
@@ -69,6 +89,37 @@ func (a *app) keygen(public string, force bool) error {
 	}
 	_, err = a.Stdout.Write(text)
 	return err
+}
+
+// Days of a certificate: two years by default, as Entra's own secrets last at the most.
+const (
+	certificateDays    = 730
+	maxCertificateDays = 3650
+)
+
+// publicHalf is the public key, or a certificate of it, in PEM form.
+func (a *app) publicHalf(key *rsa.PrivateKey, o keygenOptions) ([]byte, error) {
+	if !o.certificate {
+		open, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+		return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: open}), err
+	}
+	name := o.name
+	if name == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			return nil, &usageError{err: fmt.Errorf("the host's name is not known (%w): give --common-name", err)}
+		}
+		name = host
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return nil, err
+	}
+	now := a.Now()
+	template := &x509.Certificate{SerialNumber: serial, Subject: pkix.Name{CommonName: name}, KeyUsage: x509.KeyUsageDigitalSignature,
+		NotBefore: now.Add(-5 * time.Minute), NotAfter: now.AddDate(0, 0, o.days)} // clocks differ
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), err
 }
 
 // writeWhole makes the file appear with all its content, or not at all. Without replace, a file that appeared meanwhile
