@@ -92,10 +92,11 @@ type Client struct {
 func (c Client) Exists() bool { return c.ID != "" }
 
 // Lookup says which client is meant. ID, where known, is enough; else the client is searched by OnboardingID, or where
-// the provider cannot hold one, by Name.
+// the provider cannot hold one, by Subject or Name.
 type Lookup struct {
 	ID           string
 	OnboardingID string
+	Subject      string // sub of its tokens, for providers whose sub is not made of the client id (Entra)
 	Name         string
 	Audience     string // whose grant to look for
 	Fresh        bool   // do not answer from a shared read

@@ -6,7 +6,6 @@ import (
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/iam"
-	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
 )
 
 // Server is whose role a role is.
@@ -72,27 +71,4 @@ func ServerOf(role iam.Role, project, environment string) (Server, error) {
 	}
 	return Server{}, fmt.Errorf("role %s is not named %s, so it cannot be told which server it belongs to",
 		role.Name, access.Name(project, "<environment>", "<server_name>"))
-}
-
-// auth0Subject ends the subject of an Auth0 machine-to-machine client.
-const auth0Subject = "@clients"
-
-// ClientOf tells which identity provider's client a role lets in: by its trust policy, and by its journal for what the
-// policy does not say.
-func ClientOf(role iam.Role, trust access.Trust) (kind idp.Kind, clientID string, err error) {
-	j := parseJournal(role.Tags)
-	id, isAuth0 := strings.CutSuffix(trust.Subject, auth0Subject)
-	switch {
-	case trust.Mode == access.Vending && j.ClientID != "":
-		return j.Provider, j.ClientID, nil
-	case trust.Mode == access.Vending:
-		return "", "", fmt.Errorf("the role trusts %s, and has no tag %s: the client cannot be told", trust.VendingRoleARN, tagClient)
-	case isAuth0 && id != "":
-		return idp.Auth0, id, nil
-	case trust.Mode == access.AZP:
-		return idp.Entra, trust.ClientID, nil
-	case j.Provider == idp.Entra && j.ClientID != "":
-		return idp.Entra, j.ClientID, nil
-	}
-	return "", "", fmt.Errorf("the subject %q is not that of a client that oidcs3 knows (Auth0: <client id>%s)", trust.Subject, auth0Subject)
 }

@@ -256,12 +256,3 @@ func (o *Obstructed) Error() string {
 }
 
 func (o *Obstructed) Unwrap() error { return o.Err }
-
-// Client reads one client, for an import.
-func (c *Controller) Client(ctx context.Context, d Desired, id string) (idp.Client, error) {
-	client, err := c.find(ctx, d, id, "")
-	if err == nil && !client.Exists() {
-		return client, fmt.Errorf("client %s of role %s does not exist", id, d.Name())
-	}
-	return client, err
-}

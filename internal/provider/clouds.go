@@ -73,6 +73,15 @@ func (c *clouds) roles(ctx context.Context) (*iam.Roles, error) {
 	return clients.roles, nil
 }
 
+// mappings is the adapter of the tables that map clients to roles.
+func (c *clouds) mappings(ctx context.Context) (*rolemap.Table, error) {
+	clients, err := c.awsClients(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return clients.mappings, nil
+}
+
 // controller is the controller of one identity provider.
 func (c *clouds) controller(ctx context.Context, i identity) (*onboarding.Controller, error) {
 	amazon, err := c.awsClients(ctx)

@@ -130,6 +130,12 @@ func application(t *testing.T, name string) entra.ApplicationState {
 // graph calls Microsoft Graph as the management client.
 func graph(t *testing.T, method, path string, body any) error {
 	t.Helper()
+	return graphAnswer(t, method, path, body, nil)
+}
+
+// graphAnswer is graph for calls whose answer is wanted.
+func graphAnswer(t *testing.T, method, path string, body, answer any) error {
+	t.Helper()
 	env := clouds.Env()
 	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {env["ARM_CLIENT_ID"]}, "client_secret": {env["ARM_CLIENT_SECRET"]},
 		"scope": {env["OIDCS3_SANDBOX_ENTRA_GRAPH_URL"] + "/.default"}}
@@ -162,7 +168,10 @@ func graph(t *testing.T, method, path string, body any) error {
 	if resp.StatusCode >= http.StatusMultipleChoices {
 		return fmt.Errorf("%s %s: %s", method, path, resp.Status)
 	}
-	return nil
+	if answer == nil {
+		return nil
+	}
+	return json.NewDecoder(resp.Body).Decode(answer)
 }
 
 // auth0ID is the id of the one Auth0 client of that name.

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -64,17 +65,23 @@ func (r *serverAccess) locate(ctx context.Context, id string) (iam.Role, onboard
 
 // adopted reads a role into a model.
 func (r *serverAccess) adopted(ctx context.Context, role iam.Role, server onboarding.Server) (*serverAccessModel, diag.Diagnostics) {
-	trust, err := access.ParseTrust(role.TrustPolicy)
+	const summary = "Server access was not imported"
+	var diags diag.Diagnostics
+	trust, edited, err := access.ParseEditedTrust(role.TrustPolicy)
 	if err != nil {
-		return nil, diagnose("Trust policy of role "+role.Name+" cannot be expressed", err)
+		return nil, diagnose(summary, trustRefusal(role, err))
+	}
+	if edited != "" {
+		diags.AddWarning("Trust policy of role "+role.Name+" is not what oidcs3 writes",
+			sentence(errors.New(edited))+" The next apply replaces the policy by the one in trust_policy of its plan.")
 	}
 	permissions, _, err := access.ParsePermissions(ours(role.InlinePolicies))
 	if err != nil {
-		return nil, diagnose("Permissions of role "+role.Name+" cannot be expressed", err)
+		return nil, diagnose(summary, permissionsRefusal(role, permissions, err))
 	}
-	kind, clientID, err := onboarding.ClientOf(role, trust)
+	kind, which, err := onboarding.ClientOf(role, trust)
 	if err != nil {
-		return nil, diagnose("Trust policy of role "+role.Name+" cannot be expressed", err)
+		return nil, diagnose(summary, trustRefusal(role, err))
 	}
 	model := &serverAccessModel{
 		ServerName:           types.StringValue(server.Name),
@@ -96,15 +103,36 @@ func (r *serverAccess) adopted(ctx context.Context, role iam.Role, server onboar
 		Tags:                 types.MapNull(types.StringType),
 		TagsAll:              stringMap(onboarding.Journal{}.UserTags(role.Tags)),
 		Drift:                stringList(nil),
-		ClientID:             types.StringValue(clientID),
 		Timeouts:             noTimeouts(),
 	}
-	diags := model.adoptIdentity(kind, trust, r.clouds.settings.cognito)
+	diags.Append(model.adoptIdentity(kind, trust, r.clouds.settings.cognito)...)
 	if diags.HasError() {
 		return nil, diags
 	}
-	diags.Append(r.resolveImported(ctx, trust, model)...)
+	diags.Append(r.resolveImported(ctx, role, trust, which, model)...)
 	return model, diags
+}
+
+// trustRefusal says why a role's trust policy cannot be taken over.
+func trustRefusal(role iam.Role, err error) error {
+	return &onboarding.Refusal{
+		Reason: fmt.Sprintf("the trust policy of role %s cannot be expressed: %v", role.Name, err), Err: err,
+		Advice: "Give the role a trust policy that lets in the server's client and nobody else, and import again.",
+	}
+}
+
+// permissionsRefusal says why a role's inline policies cannot be taken over.
+func permissionsRefusal(role iam.Role, found access.Permissions, err error) error {
+	refusal := &onboarding.Refusal{
+		Reason: fmt.Sprintf("the permissions of role %s cannot be expressed: %v", role.Name, err), Err: err,
+		Advice: "Take out of the policies what oidcs3 does not write and import again, or leave this server with the configuration that made it.",
+	}
+	if p := found.Prefix; p != "" && !strings.HasSuffix(p, "/") {
+		refusal.Advice = fmt.Sprintf("%q also lets the server at %q and the like, so oidcs3 writes prefixes that end in a slash alone. "+
+			"Where all of the server's objects lie under %q, set that prefix in the configuration that made the role and apply it; "+
+			"move the others there first. Then import again.", p+"*", p+"0/", p+"/")
+	}
+	return refusal
 }
 
 // adoptIdentity writes the nested attribute of the identity provider, as far as role and provider settings tell.
@@ -143,7 +171,8 @@ func (m *serverAccessModel) adoptIdentity(kind idp.Kind, trust access.Trust, set
 }
 
 // resolveImported adds what the identity provider says of API and client. The mode is the one that the trust policy has.
-func (r *serverAccess) resolveImported(ctx context.Context, trust access.Trust, model *serverAccessModel) diag.Diagnostics {
+func (r *serverAccess) resolveImported(ctx context.Context, role iam.Role, trust access.Trust, which idp.Lookup, model *serverAccessModel) diag.Diagnostics {
+	const summary = "Server access was not imported"
 	region, err := r.clouds.region(ctx)
 	if err != nil {
 		return diagnose("AWS cannot be used", err)
@@ -158,22 +187,41 @@ func (r *serverAccess) resolveImported(ctx context.Context, trust access.Trust, 
 	want.Identity.Mode = trust.Mode
 	resolved, err := controller.Resolve(ctx, want)
 	if err != nil {
-		return append(diags, diagnoseAt(i, "Server access was not imported", err)...)
+		return append(diags, diagnoseAt(i, summary, err)...)
 	}
 	model.setResolved(resolved)
+	if which == (idp.Lookup{}) {
+		if which, err = r.mapped(ctx, role, want.Identity.Vending.Table); err != nil {
+			return append(diags, diagnose(summary, err)...)
+		}
+	}
+	client, err := controller.Client(ctx, resolved.Desired, which)
+	if err != nil {
+		return append(diags, diagnose(summary, err)...)
+	}
+	model.ClientID = types.StringValue(client.ID)
 	switch i.kind {
 	case idp.Entra: // tokens of version 2 name the API by its client id; configurations know it by its URI
 		if resolved.Identity.Audience != i.entra.Audience.ValueString() {
 			model.Entra = replaced(model.Entra, "audience", types.StringValue(resolved.Identity.Audience))
 		}
 	case idp.Cognito:
-		client, err := controller.Client(ctx, want, model.ClientID.ValueString())
-		if err != nil {
-			return append(diags, diagnose("Server access was not imported", err)...)
-		}
 		model.Cognito = replaced(model.Cognito, "allowed_scopes", stringSet(client.Scopes))
 	}
 	return diags
+}
+
+// mapped looks for the client of a role in the mapping table.
+func (r *serverAccess) mapped(ctx context.Context, role iam.Role, table string) (idp.Lookup, error) {
+	mappings, err := r.clouds.mappings(ctx)
+	if err != nil {
+		return idp.Lookup{}, err
+	}
+	rows, err := mappings.RowsOf(ctx, table, role.ARN)
+	if err != nil {
+		return idp.Lookup{}, fmt.Errorf("look for the client of role %s: %w", role.Name, err)
+	}
+	return onboarding.ClientOfRows(role, rows)
 }
 
 // replaced is an object with one value changed.

@@ -75,6 +75,9 @@ func (m *serverAccessModel) showPermissions(role iam.Role, want access.Permissio
 	m.S3Permissions = types.StringValue(string(found.Permission))
 	m.KMSKeyARN = optional(found.KMSKeyARN)
 	m.PermissionsPolicy = types.StringValue(found.Document())
+	if len(deviations) > 0 { // so that a plan shows what an update adds
+		m.PermissionsPolicy = types.StringValue(access.Together(ours(role.InlinePolicies)))
+	}
 	return deviations
 }
 

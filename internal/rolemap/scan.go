@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -71,6 +73,28 @@ func (t *Table) scanned(ctx context.Context, table, key string) (map[string]type
 	}
 	item, ok := rows[key]
 	return item, err == nil && ok && !w.written[key]
+}
+
+// RowsOf returns the rows that map a client to the role. The table's key is the client, so this reads the whole table,
+// once a run, for all who ask: it is for imports, which know the role and look for the client. What this run writes
+// meanwhile it does not see. Rows of another shape are somebody else's and are left out.
+func (t *Table) RowsOf(ctx context.Context, table, roleARN string) ([]Row, error) {
+	t.mu.Lock()
+	w := t.wholeOf(table)
+	t.mu.Unlock()
+	items, err := w.rows.Get(ctx, func(ctx context.Context) (map[string]map[string]types.AttributeValue, error) {
+		return t.scan(ctx, table)
+	})
+	if err != nil {
+		return nil, err
+	}
+	var rows []Row
+	for _, key := range slices.Sorted(maps.Keys(items)) {
+		if row, err := fromItem(items[key]); err == nil && row.RoleARN == roleARN {
+			rows = append(rows, row)
+		}
+	}
+	return rows, nil
 }
 
 // scan reads a table, consistently.

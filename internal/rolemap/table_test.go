@@ -327,3 +327,40 @@ func TestLookWithoutScans(t *testing.T) {
 		}
 	}
 }
+
+func TestRowsOf(t *testing.T) {
+	t.Parallel()
+	var from []any
+	rows, f := start(t, map[string]answer{"Scan": func(n int, request map[string]any) (int, string) {
+		from = append(from, request["ExclusiveStartKey"])
+		if n == 1 {
+			return 500, `{"__type":"InternalServerError"}`
+		}
+		if n == 2 {
+			return 200, `{"Items":[` + item("a", "web-01") + `,{"client_id":{"N":"1"}}],"LastEvaluatedKey":{"client_id":{"S":"a"}}}`
+		}
+		return 200, `{"Items":[` + item("b", "web-02") + `,` + item("c", "web-01") + `]}`
+	}})
+	if _, err := rows.RowsOf(t.Context(), table, "arn:web-01"); err == nil {
+		t.Error("a failure is not told")
+	}
+	for role, want := range map[string]string{"arn:web-01": "[a c]", "arn:web-02": "[b]", "arn:web-03": "[]"} {
+		found, err := rows.RowsOf(t.Context(), table, role)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids := []string{}
+		for _, row := range found {
+			ids = append(ids, row.ClientID)
+		}
+		if got := fmt.Sprint(ids); got != want {
+			t.Errorf("%s: %s, want %s", role, got, want)
+		}
+	}
+	if n := f.count("Scan"); n != 3 {
+		t.Errorf("%d scans; one of two pages serves everybody", n-1)
+	}
+	if next := fmt.Sprint(from); next != "[<nil> <nil> map[client_id:map[S:a]]]" {
+		t.Errorf("pages begin at %s", next)
+	}
+}

@@ -128,6 +128,19 @@ func current(app application) (password, bool) {
 	return app.passwords[at], true
 }
 
+// foreign is the password, not made here, that is valid the longest.
+func foreign(app application) (last password, ok bool) {
+	for _, one := range app.passwords {
+		if one.name == passwordName {
+			continue // its secret may have been lost on the way
+		}
+		if !ok || !last.end.IsZero() && (one.end.IsZero() || one.end.After(last.end)) {
+			last, ok = one, true
+		}
+	}
+	return last, ok
+}
+
 func (p *Provider) secretDeviations(c idp.Client, spec idp.Spec) []string {
 	app := state(c).app
 	if spec.Method != idp.ClientSecret {
@@ -137,6 +150,9 @@ func (p *Provider) secretDeviations(c idp.Client, spec idp.Spec) []string {
 		return nil
 	}
 	one, ok := current(app)
+	if !ok && tagged(app.tags, tagPassword) == "" {
+		one, ok = foreign(app) // imported: its host uses a password that was made before
+	}
 	switch {
 	case !ok:
 		return []string{"client secret is missing"}

@@ -116,14 +116,30 @@ func TestLegacyApplication(t *testing.T) {
 	}
 	want := []string{
 		"description is empty instead of S3 access of server web-01 (dev)", "tag oidcs3 is missing", "tag oidcs3:environment:dev is missing",
-		"tag oidcs3:onboarding-id:onb-1 is missing", "tag oidcs3:server:web-01 is missing", "client secret is missing",
+		"tag oidcs3:onboarding-id:onb-1 is missing", "tag oidcs3:server:web-01 is missing",
 	}
 	if got := deviations(p, c, spec); !slices.Equal(got, want) {
 		t.Errorf("deviations %q\nwant %q", got, want)
 	}
+	bySubject, err := p.Find(t.Context(), idp.Lookup{Subject: c.Subject})
+	if err != nil || bySubject.ID != c.ID {
+		t.Errorf("by its subject %q: %q, %v", c.Subject, bySubject.ID, err)
+	}
 	apply(t.Context(), t, p, &c, spec)
-	if n := len(list(d.applications[3]["passwordCredentials"])); n != 2 {
-		t.Errorf("%d passwords: the host's own must stay", n)
+	if n := len(list(d.applications[3]["passwordCredentials"])); n != 1 {
+		t.Errorf("%d passwords: the host's own is in use, and no other is needed", n)
+	}
+	for end, want := range map[string][]string{"2001-01-01T00:00:00Z": {"client secret expired on 2001-01-01"}, "": {"client secret is missing"}} {
+		d.applications[3]["passwordCredentials"] = []any{}
+		if end != "" {
+			d.applications[3]["passwordCredentials"] = []any{map[string]any{"keyId": "eeeeeeee-0000-0000-0000-000000000002", "endDateTime": end}}
+		}
+		if c, err = p.Find(t.Context(), idp.Lookup{ID: c.ID, Fresh: true}); err != nil {
+			t.Fatal(err)
+		}
+		if got := deviations(p, c, spec); !slices.Equal(got, want) {
+			t.Errorf("with a password that ends at %q: %q, want %q", end, got, want)
+		}
 	}
 	twin := map[string]any{"id": "object-twin", "appId": "eeeeeeee-0000-0000-0000-000000000009", "displayName": "oidc-s3-dev-web-01"}
 	d.applications = append(d.applications, twin)

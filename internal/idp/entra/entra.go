@@ -20,7 +20,8 @@
 //
 // A password is shown once, when it is made. A tag of the application records the password whose secret has reached us, so
 // that one whose answer was lost counts as missing. The part "client secret" deviates where that password is missing or
-// has expired; a caller that lost the secret applies the part all the same. The password before stays valid until the next
+// has expired; a caller that lost the secret applies the part all the same. Of an application that was made elsewhere and
+// imported, any password that is not ours counts: its host uses it. The password before stays valid until the next
 // rotation, so that a host has time to change over.
 package entra
 

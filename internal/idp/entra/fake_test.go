@@ -198,7 +198,7 @@ var (
 	byID    = regexp.MustCompile(`^/(applications|servicePrincipals)/([^/]+)(?:/([A-Za-z]+))?(?:/(.+))?$`)
 	anyTag  = regexp.MustCompile(`^tags/any\(t:t eq '(.*)'\)$`)
 	anyURI  = regexp.MustCompile(`^identifierUris/any\(x:x eq '(.*)'\)$`)
-	equal   = regexp.MustCompile(`^(displayName|appId) eq '(.*)'$`)
+	equal   = regexp.MustCompile(`^(displayName|appId|id) eq '(.*)'$`)
 	collect = map[string]string{"/applications": "applications", "/servicePrincipals": "servicePrincipals"}
 )
 

@@ -58,6 +58,8 @@ func (p *Provider) findApplication(ctx context.Context, which idp.Lookup) (*appl
 			return p.byTag(ctx, which.OnboardingID) // imported, or in a cloud without alternate keys
 		}
 		return app, err
+	case which.Subject != "":
+		return p.ofSubject(ctx, which.Subject)
 	case which.Name != "":
 		return p.only(ctx, "displayName eq "+quoted(which.Name), which.Name)
 	default:
@@ -68,6 +70,20 @@ func (p *Provider) findApplication(ctx context.Context, which idp.Lookup) (*appl
 // byTag searches for the application of an onboarding.
 func (p *Provider) byTag(ctx context.Context, onboardingID string) (*application, error) {
 	return p.only(ctx, "tags/any(t:t eq "+quoted(tagOnboarding+onboardingID)+")", "of onboarding "+onboardingID)
+}
+
+// ofSubject finds the application whose service principal is the sub of its tokens. A principal whose application is in
+// another tenant has none here.
+func (p *Provider) ofSubject(ctx context.Context, subject string) (*application, error) {
+	principals, err := p.graph.listPrincipals(ctx, "id eq "+quoted(subject))
+	if err != nil {
+		return nil, err
+	}
+	if len(principals) != 1 || principals[0].id != subject {
+		return nil, &apierror.Error{Kind: apierror.NotFound, Service: service, Operation: "GET /servicePrincipals",
+			Object: "service principal " + subject, Message: "there is none of this object id"}
+	}
+	return p.graph.application(ctx, principals[0].appID)
 }
 
 // only finds the one application that the filter matches.

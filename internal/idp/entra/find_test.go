@@ -16,7 +16,7 @@ func TestFindNothing(t *testing.T) {
 	t.Parallel()
 	p := start(t, newDirectory())
 	for name, which := range map[string]idp.Lookup{
-		"id": {ID: "ffffffff-0000-0000-0000-000000000000"}, "onboarding": {OnboardingID: "it's"}, "name": {Name: "it's"},
+		"id": {ID: "ffffffff-0000-0000-0000-000000000000"}, "onboarding": {OnboardingID: "it's"}, "name": {Name: "it's"}, "subject": {Subject: "ffffffff-0000-0000-0000-000000000000"},
 	} {
 		if _, err := p.Find(t.Context(), which); !apierror.Is(err, apierror.NotFound) {
 			t.Errorf("%s: %v", name, err)
