@@ -44,6 +44,23 @@ func (r *Roles) All(ctx context.Context) (map[string]Role, error) {
 	return all, nil
 }
 
+// List returns all roles, ordered by name, from a read of its own. It fails with apierror.Denied where IAM does not allow
+// lists: there is no other way.
+func (r *Roles) List(ctx context.Context) ([]Role, error) {
+	all, err := r.readDetails(ctx)
+	if err == nil {
+		err = r.addSettings(ctx, all)
+	}
+	if err != nil {
+		return nil, err
+	}
+	roles := make([]Role, 0, len(all))
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		roles = append(roles, all[name])
+	}
+	return roles, nil
+}
+
 func (r *Roles) touch(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

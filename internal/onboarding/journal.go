@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/iam"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
 )
 
@@ -72,6 +73,9 @@ func parseJournal(tags map[string]string) Journal {
 	}
 	return j
 }
+
+// JournalOf reads the journal of a role; it is zero where the role has none.
+func JournalOf(role iam.Role) Journal { return parseJournal(role.Tags) }
 
 // foreignTo reports whether the journal is that of another onboarding than the one of the id, where both are known.
 func (j Journal) foreignTo(onboardingID string) bool {

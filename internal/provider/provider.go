@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/list"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
@@ -17,7 +18,10 @@ import (
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
 )
 
-var _ provider.Provider = (*oidcs3Provider)(nil)
+var (
+	_ provider.Provider                  = (*oidcs3Provider)(nil)
+	_ provider.ProviderWithListResources = (*oidcs3Provider)(nil)
+)
 
 type oidcs3Provider struct{ version string }
 
@@ -108,10 +112,16 @@ func (p *oidcs3Provider) Configure(ctx context.Context, req provider.ConfigureRe
 	clouds := newClouds(settings)
 	resp.ResourceData = clouds
 	resp.DataSourceData = clouds
+	resp.ListResourceData = clouds
 }
 
 func (p *oidcs3Provider) Resources(context.Context) []func() resource.Resource {
 	return []func() resource.Resource{newServerAccess}
+}
+
+// ListResources implements provider.ProviderWithListResources.
+func (p *oidcs3Provider) ListResources(context.Context) []func() list.ListResource {
+	return []func() list.ListResource{newServerAccessList}
 }
 
 func (p *oidcs3Provider) DataSources(context.Context) []func() datasource.DataSource {

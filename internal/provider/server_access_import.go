@@ -26,7 +26,7 @@ func (r *serverAccess) ImportState(ctx context.Context, req resource.ImportState
 		resp.Diagnostics.AddError("Import needs the provider's settings", "Some of them are known only after apply.")
 		return
 	}
-	role, server, err := r.locate(ctx, req.ID)
+	role, server, err := r.locate(ctx, req)
 	if err != nil {
 		resp.Diagnostics.Append(diagnose("Server access was not imported", err)...)
 		return
@@ -37,16 +37,26 @@ func (r *serverAccess) ImportState(ctx context.Context, req resource.ImportState
 		return
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
+	if resp.Identity != nil { // what an import block left out of it is added
+		resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(role.Name, role.ARN))...)
+	}
 }
 
-// locate reads the role that an import id means: <server_name>, <environment>/<server_name>, the role's name or its ARN.
-func (r *serverAccess) locate(ctx context.Context, id string) (iam.Role, onboarding.Server, error) {
+// locate reads the role that an import means: by its identity, or by an id, which is <server_name>,
+// <environment>/<server_name>, the role's name or its ARN.
+func (r *serverAccess) locate(ctx context.Context, req resource.ImportStateRequest) (iam.Role, onboarding.Server, error) {
 	roles, err := r.clouds.roles(ctx)
 	if err != nil {
 		return iam.Role{}, onboarding.Server{}, err
 	}
-	names, err := onboarding.RoleNames(id, r.clouds.settings.project, r.clouds.settings.environment)
-	if err != nil {
+	var identity serverAccessIdentity
+	var names []string
+	if req.ID == "" && req.Identity != nil {
+		if req.Identity.Get(ctx, &identity).HasError() {
+			return iam.Role{}, onboarding.Server{}, errors.New("the identity cannot be read")
+		}
+		names = []string{identity.RoleName.ValueString()}
+	} else if names, err = onboarding.RoleNames(req.ID, r.clouds.settings.project, r.clouds.settings.environment); err != nil {
 		return iam.Role{}, onboarding.Server{}, err
 	}
 	for _, name := range names {
@@ -55,6 +65,9 @@ func (r *serverAccess) locate(ctx context.Context, id string) (iam.Role, onboard
 			continue
 		}
 		if err != nil {
+			return iam.Role{}, onboarding.Server{}, err
+		}
+		if err := identity.check(role); err != nil {
 			return iam.Role{}, onboarding.Server{}, err
 		}
 		server, err := onboarding.ServerOf(role, r.clouds.settings.project, r.clouds.settings.environment)

@@ -64,6 +64,11 @@ func (r *serverAccess) ModifyPlan(ctx context.Context, req resource.ModifyPlanRe
 	if !req.State.Raw.IsNull() {
 		prior = &serverAccessModel{}
 		resp.Diagnostics.Append(req.State.Get(ctx, prior)...)
+		if prior.unread() {
+			resp.Diagnostics.AddError("Server access was moved and not read yet",
+				"Its state names role "+prior.RoleName.ValueString()+" and nothing else. Plan without -refresh=false.")
+			return
+		}
 	}
 	if req.Plan.Raw.IsNull() {
 		if prior != nil && prior.DeletionProtection.ValueBool() {

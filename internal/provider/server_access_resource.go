@@ -71,6 +71,7 @@ func (r *serverAccess) Create(ctx context.Context, req resource.CreateRequest, r
 	model.finish(i, want, outcome)
 	resp.Diagnostics.Append(remember(ctx, resp.Private, onboarding.Reference{OnboardingID: outcome.OnboardingID, ClientID: outcome.Client.ID})...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, &model)...)
+	resp.Diagnostics.Append(identify(ctx, resp.Identity, want.Name(), outcome.RoleARN)...)
 	if err == nil {
 		resp.Diagnostics.Append(r.await(ctx, req.Config, &model, outcome)...)
 	}
@@ -86,6 +87,17 @@ func (r *serverAccess) Read(ctx context.Context, req resource.ReadRequest, resp 
 	resp.Diagnostics.Append(diags...)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	if model.unread() {
+		gone, diags := r.complete(ctx, &model)
+		resp.Diagnostics.Append(diags...)
+		if gone {
+			resp.Diagnostics.AddWarning("Role is gone", "Role "+model.RoleName.ValueString()+", which was moved, does not exist any more.")
+			resp.State.RemoveResource(ctx)
+		}
+		if gone || diags.HasError() {
+			return
+		}
+	}
 	controller, want, i, diags := r.target(ctx, &model)
 	resp.Diagnostics.Append(diags...)
 	ref, diags := recall(ctx, req.Private, &model)
@@ -113,6 +125,7 @@ func (r *serverAccess) Read(ctx context.Context, req resource.ReadRequest, resp 
 	}
 	resp.Diagnostics.Append(remember(ctx, resp.Private, ref)...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, &model)...)
+	resp.Diagnostics.Append(identify(ctx, resp.Identity, want.Name(), model.RoleARN.ValueString())...)
 }
 
 func (r *serverAccess) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
@@ -146,6 +159,7 @@ func (r *serverAccess) Update(ctx context.Context, req resource.UpdateRequest, r
 	model.finish(i, want, outcome)
 	resp.Diagnostics.Append(remember(ctx, resp.Private, onboarding.Reference{OnboardingID: outcome.OnboardingID, ClientID: outcome.Client.ID})...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, &model)...)
+	resp.Diagnostics.Append(identify(ctx, resp.Identity, want.Name(), outcome.RoleARN)...)
 	resp.Diagnostics.Append(r.await(ctx, req.Config, &model, outcome)...)
 }
 

@@ -38,6 +38,7 @@ func (r *serverAccess) Schema(ctx context.Context, _ resource.SchemaRequest, res
 		}
 	}
 	resp.Schema = schema.Schema{
+		Version: stateVersion,
 		MarkdownDescription: "Access of one server to one prefix of an S3 bucket: the machine-to-machine client at the identity provider, " +
 			"the IAM role that trusts its tokens, and the permissions of that role. All of it exists afterwards, or none.",
 		Attributes: attributes,
