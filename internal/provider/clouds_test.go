@@ -356,45 +356,60 @@ func (h host) exchange(ctx context.Context, token, role string) (*s3.Client, err
 // may tries what the server should and should not be able to do at its prefix, and that it can do nothing beside it.
 func may(at string, wanted ...string) resource.TestCheckFunc {
 	return func(state *terraform.State) error {
-		ctx := context.Background()
 		h, err := hostOf(state, at)
 		if err != nil {
 			return err
 		}
-		client, err := h.session(ctx)
-		if err != nil {
-			return fmt.Errorf("%s gets no credentials: %w", at, err)
-		}
-		bucket, prefix := aws.String(h.configuration["s3_bucket"]), h.configuration["s3_path_prefix"]
-		tries := map[string]func(prefix string) error{
-			"put": func(p string) error {
-				_, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: bucket, Key: aws.String(p + "file"), Body: bytes.NewReader([]byte("x"))})
-				return err
-			},
-			"get": func(p string) error {
-				_, err := client.GetObject(ctx, &s3.GetObjectInput{Bucket: bucket, Key: aws.String(p + "file")})
-				return err
-			},
-			"list": func(p string) error {
-				_, err := client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: bucket, Prefix: aws.String(p)})
-				return err
-			},
-			"delete": func(p string) error {
-				_, err := client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: bucket, Key: aws.String(p + "file")})
-				return err
-			},
-		}
-		for _, name := range []string{"put", "get", "list", "delete"} {
-			if err := tries[name](prefix); (err == nil) != slices.Contains(wanted, name) {
-				return fmt.Errorf("%s at %s: %w; wanted are %v", name, prefix, err, wanted)
-			}
-			for _, beside := range []string{"beside/", strings.TrimSuffix(prefix, "/") + "0/", ""} {
-				if err := tries[name](beside); err == nil {
-					return fmt.Errorf("%s beside the prefix, at %q, is allowed", name, beside)
-				}
-			}
+		if err := h.may(context.Background(), wanted...); err != nil {
+			return fmt.Errorf("%s: %w", at, err)
 		}
 		return nil
+	}
+}
+
+// may tries what the host should and should not be able to do at its prefix, and that it can do nothing beside it.
+func (h host) may(ctx context.Context, wanted ...string) error {
+	client, err := h.session(ctx)
+	if err != nil {
+		return fmt.Errorf("no credentials: %w", err)
+	}
+	bucket, prefix := aws.String(h.configuration["s3_bucket"]), h.configuration["s3_path_prefix"]
+	tries := map[string]func(prefix string) error{
+		"put": func(p string) error {
+			_, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: bucket, Key: aws.String(p + "file"), Body: bytes.NewReader([]byte("x"))})
+			return err
+		},
+		"get": func(p string) error {
+			_, err := client.GetObject(ctx, &s3.GetObjectInput{Bucket: bucket, Key: aws.String(p + "file")})
+			return err
+		},
+		"list": func(p string) error {
+			_, err := client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: bucket, Prefix: aws.String(p)})
+			return err
+		},
+		"delete": func(p string) error {
+			_, err := client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: bucket, Key: aws.String(p + "file")})
+			return err
+		},
+	}
+	for _, name := range []string{"put", "get", "list", "delete"} {
+		if err := tries[name](prefix); (err == nil) != slices.Contains(wanted, name) {
+			return fmt.Errorf("%s at %s: %w; wanted are %v", name, prefix, err, wanted)
+		}
+		for _, beside := range []string{"beside/", strings.TrimSuffix(prefix, "/") + "0/", ""} {
+			if err := tries[name](beside); err == nil {
+				return fmt.Errorf("%s beside the prefix, at %q, is allowed", name, beside)
+			}
+		}
+	}
+	return nil
+}
+
+// decode reads JSON.
+func decode(t *testing.T, text string, into any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), into); err != nil {
+		t.Fatal(err)
 	}
 }
 
