@@ -99,6 +99,8 @@ func (r *serverAccess) adopted(ctx context.Context, role iam.Role, server onboar
 	model := &serverAccessModel{
 		ServerName:           types.StringValue(server.Name),
 		Environment:          types.StringValue(server.Environment),
+		RoleName:             types.StringValue(role.Name),
+		RoleARN:              types.StringValue(role.ARN),
 		Federation:           types.StringValue(federationSTS),
 		Auth0:                types.ObjectNull(identityTypes[idp.Auth0]),
 		Entra:                types.ObjectNull(identityTypes[idp.Entra]),

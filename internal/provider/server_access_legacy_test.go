@@ -202,3 +202,27 @@ func (m *legacyThing) deviations() []string {
 		"role "+m.role()+" has not the tags [oidcs3:client-id oidcs3:environment oidcs3:identity-provider oidcs3:onboarding-id oidcs3:phase oidcs3:server oidcs3:trust-mode]",
 	)
 }
+
+// TestAccServerAccess_importLeastPrivilege imports with the published policies and nothing else.
+func TestAccServerAccess_importLeastPrivilege(t *testing.T) {
+	for idp, policies := range map[string][]string{
+		"auth0": {"terraform.json"}, "entra": {"terraform.json"}, "cognito": {"terraform.json", "terraform-vending.json", "terraform-import.json"},
+	} {
+		t.Run(idp, func(t *testing.T) {
+			made := legacy{name: "least-import-" + idp, idp: idp}.build(t)
+			s := made.server()
+			s.provider = limited(t, "terraform-import-"+idp, auth0Scopes, policies...) + strings.TrimPrefix(legacyProvider, `environment = "dev"`)
+			steps := []resource.TestStep{
+				{Config: s.hcl(), ResourceName: address, ImportState: true, ImportStateId: made.name, ImportStatePersist: true, ImportStateCheck: made.imported},
+				{Config: s.hcl(), ConfigPlanChecks: in(plancheck.ResourceActionUpdate), ConfigStateChecks: made.kept(address), Check: made.works(address)},
+			}
+			if idp == "cognito" {
+				narrow := s
+				narrow.provider = limited(t, "terraform-no-scan", auth0Scopes, "terraform.json", "terraform-vending.json")
+				steps = append([]resource.TestStep{{Config: narrow.hcl(), ResourceName: address, ImportState: true, ImportStateId: made.name,
+					ExpectError: saying("not authorized to perform: dynamodb:Scan")}}, steps...)
+			}
+			run(t, []string{made.name}, steps...)
+		})
+	}
+}

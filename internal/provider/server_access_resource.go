@@ -87,6 +87,8 @@ func (r *serverAccess) Read(ctx context.Context, req resource.ReadRequest, resp 
 	resp.Diagnostics.Append(diags...)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	// A resource that is gone has to be identified too.
+	resp.Diagnostics.Append(identify(ctx, resp.Identity, model.RoleName.ValueString(), model.RoleARN.ValueString())...)
 	if model.unread() {
 		gone, diags := r.complete(ctx, &model)
 		resp.Diagnostics.Append(diags...)
@@ -125,7 +127,6 @@ func (r *serverAccess) Read(ctx context.Context, req resource.ReadRequest, resp 
 	}
 	resp.Diagnostics.Append(remember(ctx, resp.Private, ref)...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, &model)...)
-	resp.Diagnostics.Append(identify(ctx, resp.Identity, want.Name(), model.RoleARN.ValueString())...)
 }
 
 func (r *serverAccess) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
