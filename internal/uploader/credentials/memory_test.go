@@ -20,16 +20,18 @@ type slow struct {
 	takes time.Duration
 	life  time.Duration
 	asked atomic.Int64
-	err   error
+	err   atomic.Pointer[error]
 }
+
+func (s *slow) fail(err error) { s.err.Store(&err) }
 
 func (s *slow) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	n := s.asked.Add(1)
 	if !sleep(ctx, s.takes) {
 		return aws.Credentials{}, ctx.Err()
 	}
-	if s.err != nil {
-		return aws.Credentials{}, s.err
+	if err := s.err.Load(); err != nil && *err != nil {
+		return aws.Credentials{}, *err
 	}
 	return aws.Credentials{AccessKeyID: string(rune('A' + n - 1)), SecretAccessKey: "s", SessionToken: "t", CanExpire: true, Expires: time.Now().Add(s.life)}, nil
 }
@@ -75,7 +77,7 @@ func TestMemoryOverTime(t *testing.T) {
 			{151*time.Minute + 10*time.Second, &token.Refused{Host: "idp"}, "", 9},
 			{152 * time.Minute, nil, "J", 10},
 		} {
-			src.err = step.err
+			src.fail(step.err)
 			time.Sleep(step.at - time.Since(begin))
 			c, err := m.Retrieve(t.Context())
 			time.Sleep(2 * time.Second)
@@ -215,7 +217,7 @@ func TestFileCachePauses(t *testing.T) {
 	if _, err := c.Retrieve(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	src.err = &token.Unavailable{Host: "idp", Err: errors.New("down")}
+	src.fail(&token.Unavailable{Host: "idp", Err: errors.New("down")})
 	for _, step := range []struct {
 		after time.Duration
 		asks  int64

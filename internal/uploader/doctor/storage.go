@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
@@ -84,9 +85,14 @@ func (d *Doctor) try(ctx context.Context, step, what string, call func(context.C
 	return &granted
 }
 
+// callTime bounds one call, of a few bytes.
+const callTime = 30 * time.Second
+
 // repeat makes a call again while the server is busy or the connection breaks.
 func (d *Doctor) repeat(ctx context.Context, call func(context.Context) error) error {
 	return d.Retry.Do(ctx, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, callTime)
+		defer cancel()
 		err := call(ctx)
 		var api smithy.APIError
 		var resp *awshttp.ResponseError

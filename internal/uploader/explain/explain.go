@@ -10,6 +10,8 @@ import (
 	"errors"
 	"io/fs"
 	"net"
+	"net/http"
+	"strings"
 	"syscall"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/config"
@@ -142,6 +144,9 @@ func ofToken(err error) (Explanation, bool) {
 func tokenHint(e *token.Refused) string {
 	switch e.Code {
 	case "invalid_client", "unauthorized":
+		if strings.Contains(e.Description, "AADSTS7000222") { // https://learn.microsoft.com/entra/identity-platform/reference-error-codes
+			return "the client secret has expired: terraform apply -replace or a new rotation trigger makes another"
+		}
 		return "the client ID and its secret or key do not match: was the secret rotated? compare with terraform output"
 	case "access_denied":
 		if e.Provider == config.Auth0 && e.Status == 401 { // Auth0 has one code for both
@@ -196,6 +201,8 @@ func Network(err error) string {
 		return "the certificate is not valid now: check this host's clock"
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.ECONNRESET):
 		return "the host cannot be reached: check firewall and proxy (HTTPS_PROXY)"
+	case strings.Contains(err.Error(), http.StatusText(http.StatusProxyAuthRequired)): // net/http has no type for it
+		return "the proxy wants a user and a password: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, or an exception in NO_PROXY"
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return "no answer in time: check firewall and proxy (HTTPS_PROXY), then try again"
 	}

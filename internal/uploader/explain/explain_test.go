@@ -40,6 +40,8 @@ func TestExplain(t *testing.T) {
 		"expired":            {&token.Unavailable{Host: "h", Err: x509.CertificateInvalidError{Reason: x509.Expired}}, Other, "clock"},
 		"no grant":           {refused, IDP, "client grant"},
 		"no such client":     {&token.Refused{Provider: config.Auth0, Status: 401, Code: "access_denied"}, IDP, "was the secret rotated?"},
+		"secret is over":     {&token.Refused{Provider: config.Entra, Status: 401, Code: "invalid_client", Description: "AADSTS7000222: The provided client secret keys for app 'x' are expired."}, IDP, "has expired"},
+		"proxy's password":   {&token.Unavailable{Host: "h", Err: errors.New("Proxy Authentication Required")}, Other, "HTTPS_PROXY=http://USER"},
 		"inside a transfer":  {&transfer.S3Error{Doing: "put object", Key: "k", Err: fmt.Errorf("sign: %w", refused)}, IDP, "client grant"},
 		"bad scope":          {&token.Refused{Status: 400, Code: "invalid_scope"}, IDP, "cognito_scopes"},
 		"wrong tenant":       {&token.Refused{Status: 404}, IDP, "no token endpoint"},
