@@ -17,10 +17,11 @@ import (
 
 func main() {
 	bin := flag.String("bin", "bin", "directory of the built binaries")
-	config := flag.String("config", "examples/demo", "directory of the Terraform configuration")
+	layer := flag.String("layer", "terraform/servers", "directory of the servers layer")
+	servers := flag.String("servers", "examples/demo/servers.tfvars", "variables of the servers layer")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, *bin, *config)
+	err := run(ctx, *bin, *layer, *servers)
 	stop()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "\nFAILED: %v\n", err)
@@ -28,7 +29,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, bin, config string) (err error) {
+func run(ctx context.Context, bin, layer, tfvars string) (err error) {
 	begin := time.Now()
 	bin, err = filepath.Abs(bin)
 	if err != nil {
@@ -47,7 +48,7 @@ func run(ctx context.Context, bin, config string) (err error) {
 	}
 	defer func() { err = errors.Join(err, clouds.stop()) }()
 
-	tf, err := newTerraform(bin, config, filepath.Join(dir, "terraform"), clouds)
+	tf, err := newTerraform(ctx, bin, layer, tfvars, filepath.Join(dir, "terraform"), clouds)
 	if err != nil {
 		return err
 	}

@@ -8,9 +8,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/layers"
 )
 
-// terraform runs the configuration in a directory of its own, with the provider that was just built.
+// stateBucket is the state bucket that servers.tfvars names.
+const stateBucket = "oidc-s3-dev-terraform-state"
+
+// terraform runs the servers layer in a directory of its own, with the provider that was just built.
 type terraform struct {
 	program string // terraform or tofu
 	dir     string
@@ -30,57 +35,33 @@ func (s server) clientID() string {
 	return s.Configuration[s.Configuration["identity_provider"]+"_client_id"]
 }
 
-func newTerraform(bin, config, dir string, clouds *sandbox) (*terraform, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+// newTerraform prepares a run of the servers layer: the foundations' states in the sandbox's S3, the layer's files and the
+// servers' variables in a directory of its own, and its backend.
+func newTerraform(ctx context.Context, bin, layer, servers, dir string, clouds *sandbox) (*terraform, error) {
+	if err := layers.CopyLayer(layer, dir); err != nil {
 		return nil, err
 	}
-	files, err := filepath.Glob(filepath.Join(config, "*.tf"))
-	if err != nil || len(files) == 0 {
-		return nil, fmt.Errorf("no Terraform configuration in %s", config)
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return nil, err
-		}
-		if err := os.WriteFile(filepath.Join(dir, filepath.Base(file)), text, 0o600); err != nil {
-			return nil, err
-		}
-	}
-	rc := filepath.Join(dir, "terraformrc")
-	overrides := fmt.Sprintf("provider_installation {\n  dev_overrides {\n    \"registry.terraform.io/oidcs3/oidcs3\" = %q\n  }\n  direct {}\n}\n", bin)
-	if err := os.WriteFile(rc, []byte(overrides), 0o600); err != nil {
+	text, err := os.ReadFile(servers)
+	if err != nil {
 		return nil, err
 	}
-	program := "terraform"
-	if _, err := exec.LookPath(program); err != nil {
-		program = "tofu"
+	if err := os.WriteFile(filepath.Join(dir, "servers.auto.tfvars"), text, 0o600); err != nil {
+		return nil, err
 	}
-	return &terraform{program: program, dir: dir, env: environment(clouds.env, foundation(clouds.env), map[string]string{
+	rc, err := layers.CLIConfig(dir, filepath.Join(bin, "terraform-provider-oidcs3"))
+	if err != nil {
+		return nil, err
+	}
+	if err := layers.LeaveStates(ctx, clouds.env, stateBucket); err != nil {
+		return nil, err
+	}
+	tf := &terraform{program: layers.Program(), dir: dir, env: environment(clouds.env, map[string]string{
 		"TF_CLI_CONFIG_FILE": rc,
 		"TF_IN_AUTOMATION":   "1",
 		"CHECKPOINT_DISABLE": "1",
-	})}, nil
-}
-
-// foundation is what the foundation layer would hand over, as variables of the configuration.
-func foundation(env map[string]string) map[string]string {
-	federated := func(idp string) string {
-		return object(map[string]any{
-			"audience": env["OIDCS3_SANDBOX_"+idp+"_AUDIENCE"], "oidc_provider_arn": env["OIDCS3_SANDBOX_"+idp+"_OIDC_PROVIDER_ARN"],
-		})
-	}
-	return map[string]string{
-		"TF_VAR_bucket_name": env["OIDCS3_SANDBOX_BUCKET"],
-		"TF_VAR_auth0":       federated("AUTH0"),
-		"TF_VAR_entra":       federated("ENTRA"),
-		"TF_VAR_cognito": object(map[string]any{
-			"user_pool_id": env["OIDCS3_SANDBOX_COGNITO_USER_POOL_ID"], "domain": env["OIDCS3_SANDBOX_COGNITO_DOMAIN"],
-			"allowed_scopes":   strings.Fields(env["OIDCS3_SANDBOX_COGNITO_SCOPES"]),
-			"vending_role_arn": env["OIDCS3_SANDBOX_VENDING_ROLE_ARN"], "vending_url": env["OIDCS3_SANDBOX_VENDING_URL"],
-			"client_roles_table_name": env["OIDCS3_SANDBOX_CLIENT_ROLES_TABLE"],
-		}),
-	}
+	})}
+	_, err = tf.run(ctx, "init", "-input=false", "-no-color", "-backend-config=bucket="+stateBucket, "-backend-config=region="+clouds.env["AWS_REGION"])
+	return tf, err
 }
 
 // object is a value in JSON, which is HCL too.
