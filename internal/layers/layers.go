@@ -58,8 +58,7 @@ func Outputs(env map[string]string) map[string]map[string]any {
 		outputs[name] = map[string]any{
 			"project": Project, "environment": Environment, "aws_region": env["AWS_REGION"],
 			"bucket_name": of("BUCKET"), "bucket_arn": "arn:aws:s3:::" + of("BUCKET"),
-			"kms_key_arn": nil, "permissions_boundary_arn": nil,
-			name: identity,
+			name: identity, // kms_key_arn and permissions_boundary_arn are null, and Terraform keeps no such output
 		}
 	}
 	return outputs
@@ -117,7 +116,7 @@ func typeOf(value any) any {
 		}
 		return []any{"object", attributes}
 	}
-	return "string" // and null, which is of any type
+	return "string"
 }
 
 // Client is a client of the environment's S3.

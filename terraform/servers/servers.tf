@@ -8,8 +8,9 @@ resource "oidcs3_server_access" "this" {
   max_session_duration = each.value.max_session_duration
   deletion_protection  = each.value.deletion_protection
 
-  kms_key_arn          = local.foundation[each.value.identity_provider].kms_key_arn
-  permissions_boundary = local.foundation[each.value.identity_provider].permissions_boundary_arn
+  # Terraform keeps no output that is null.
+  kms_key_arn          = try(local.foundation[each.value.identity_provider].kms_key_arn, null)
+  permissions_boundary = try(local.foundation[each.value.identity_provider].permissions_boundary_arn, null)
 
   auth0   = each.value.identity_provider == "auth0" ? local.foundation["auth0"].auth0 : null
   entra   = each.value.identity_provider == "entra" ? local.foundation["entra"].entra : null
