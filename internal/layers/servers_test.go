@@ -135,6 +135,7 @@ func TestServersLayer(t *testing.T) {
 	}
 	configurations, secrets := w.outputs(t)
 	checkOutputs(t, w, configurations, secrets)
+	checkPrefixTag(t, w, configurations, secrets)
 	w.ok(t, with("plan", "-detailed-exitcode", "-var", threeServers)...)
 
 	t.Run("mistakes are refused at plan", func(t *testing.T) {
