@@ -48,8 +48,10 @@ func newWorkspace(t *testing.T, files map[string]string, others map[string]func(
 	}
 	reattach := map[string]any{}
 	serve := func(address string, server func() tfprotov6.ProviderServer) {
-		address = "registry.terraform.io/" + address
-		reattach[address] = serving(t, address, server)
+		reached := serving(t, "registry.terraform.io/"+address, server)
+		for _, host := range []string{"registry.terraform.io/", "registry.opentofu.org/"} {
+			reattach[host+address] = reached
+		}
 	}
 	serve("oidcs3/oidcs3", providerserver.NewProtocol6(provider.New("test")()))
 	for address, server := range others {

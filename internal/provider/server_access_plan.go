@@ -264,6 +264,9 @@ func (p *planning) unknown() {
 		m.ClientSecret = types.StringNull()
 	} else if ok && p.prior != nil && !p.replaces && !p.prior.ClientID.IsNull() && p.prior.method() == idp.ClientSecret {
 		m.ClientSecret = p.prior.ClientSecret // null where an import could not read it
+		if p.prior.lostSecret() {
+			m.ClientSecret = types.StringUnknown()
+		}
 	}
 }
 

@@ -222,3 +222,23 @@ func TestAccServerAccess_importShapes(t *testing.T) {
 		})
 	}
 }
+
+// TestAccServerAccess_importWithoutPassword: an Entra application whose passwords are gone gets one, and the plan says so.
+func TestAccServerAccess_importWithoutPassword(t *testing.T) {
+	made := legacy{name: "no-password", idp: "entra", then: func(t *testing.T, m *legacyThing) {
+		key := application(t, m.role()).Passwords[0].KeyID
+		if err := graph(t, http.MethodPost, "/applications/"+m.objectID+"/removePassword", map[string]any{"keyId": key}); err != nil {
+			t.Fatal(err)
+		}
+	}}.build(t)
+	s := made.server()
+	run(t, []string{made.name},
+		resource.TestStep{Config: s.hcl(), ResourceName: address, ImportState: true, ImportStateId: made.name, ImportStatePersist: true},
+		resource.TestStep{
+			Config: s.hcl(),
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+				plancheck.ExpectResourceAction(address, plancheck.ResourceActionUpdate), plancheck.ExpectUnknownValue(address, at("client_secret")),
+			}},
+			Check: may(address, "put"),
+		})
+}

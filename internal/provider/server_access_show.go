@@ -4,13 +4,17 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/iam"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/onboarding"
 )
 
@@ -109,4 +113,13 @@ func optional(s string) types.String {
 		return types.StringNull()
 	}
 	return types.StringValue(s)
+}
+
+// lostSecret reports whether the client was found to have no valid secret, so that an update makes one. Such drift begins
+// with the name of the part.
+func (m *serverAccessModel) lostSecret() bool {
+	return slices.ContainsFunc(m.Drift.Elements(), func(value attr.Value) bool {
+		text, ok := value.(types.String)
+		return ok && strings.HasPrefix(text.ValueString(), idp.SecretPart+" ")
+	})
 }
