@@ -87,23 +87,29 @@ func (c *cloud) table(t *testing.T, stride int, total *tally) {
 		if d.azp && c.kind == "cognito" {
 			continue // its tokens have no azp
 		}
-		calls := c.journal(t, d)
-		n := i // another share for each operation
-		for k, call := range calls {
-			for _, f := range cloudFaults {
-				for _, second := range []bool{false, true} {
-					if second && d.name == "read" {
-						continue // nothing to undo
-					}
-					if n++; n%stride != 0 {
-						continue
-					}
-					name := fmt.Sprintf("%s %s: call %d of %d (%s %s) %s, undo struck too: %v", c.kind, d.name, k+1, len(calls), call.Service, call.Operation, f.name, second)
-					verdict := c.play(t, d, calls, k, f.fault, second)
-					total.add(c.kind+" "+d.name, verdict)
-					for _, v := range verdict {
-						t.Errorf("%s: %s", name, v)
-					}
+		t.Run(strings.ReplaceAll(d.name, " ", "_"), func(t *testing.T) { c.tableOf(t, d, i, stride, total) })
+	}
+}
+
+// tableOf plays every stride-th case of one deed; another share for each, by its number.
+func (c *cloud) tableOf(t *testing.T, d deed, number, stride int, total *tally) {
+	t.Helper()
+	calls := c.journal(t, d)
+	n := number
+	for k, call := range calls {
+		for _, f := range cloudFaults {
+			for _, second := range []bool{false, true} {
+				if second && d.name == "read" {
+					continue // nothing to undo
+				}
+				if n++; n%stride != 0 {
+					continue
+				}
+				name := fmt.Sprintf("%s %s: call %d of %d (%s %s) %s, undo struck too: %v", c.kind, d.name, k+1, len(calls), call.Service, call.Operation, f.name, second)
+				verdict := c.play(t, d, calls, k, f.fault, second)
+				total.add(c.kind+" "+d.name, verdict)
+				for _, v := range verdict {
+					t.Errorf("%s: %s", name, v)
 				}
 			}
 		}

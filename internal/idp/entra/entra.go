@@ -41,6 +41,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/apierror"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp/attempt"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp/ratelimit"
@@ -192,7 +193,8 @@ func credential(c Config, login *http.Client) (azcore.TokenCredential, error) {
 func (p *Provider) Kind() idp.Kind { return idp.Entra }
 
 // Delete implements idp.Provider. Entra removes the service principal and its assignments with the application, and keeps
-// all of them for 30 days, out of reach of every read here.
+// all of them for 30 days, out of reach of every read here. That an application is not there is believed only when a read
+// says so too: a server that lags behind knows nothing yet of what another process has made.
 func (p *Provider) Delete(ctx context.Context, client idp.Client) error {
 	if !client.Exists() {
 		return nil
@@ -204,6 +206,15 @@ func (p *Provider) Delete(ctx context.Context, client idp.Client) error {
 		p.mu.Lock()
 		delete(p.made, client.ID)
 		p.mu.Unlock()
+	}
+	for try := 1; apierror.Is(err, apierror.NotFound) && try < timesSeen; try++ {
+		if _, readErr := p.graph.application(ctx, client.ID); readErr != nil {
+			return gone(readErr)
+		}
+		if err := p.graph.pause(ctx, firstPause); err != nil {
+			return err
+		}
+		err = p.graph.deleteApplication(ctx, client.ID)
 	}
 	return gone(err)
 }
