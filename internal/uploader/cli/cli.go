@@ -50,6 +50,13 @@ func Main(p Process, args []string) int {
 	return run(ctx, p, args)
 }
 
+// Commands is the command table that Main runs, for whoever writes manual pages and completions of it. No command of it
+// may be executed.
+func Commands(version string) *cobra.Command {
+	a := &app{Process: Process{Getenv: func(string) string { return "" }, Version: version}, log: slog.New(slog.DiscardHandler)}
+	return a.root()
+}
+
 // app is one run of the program.
 type app struct {
 	Process

@@ -71,7 +71,7 @@ func Settings() []Setting {
 		{"entra_client_id", []string{"ENTRA_CLIENT_ID"}, "Entra application (client) ID", func(c *Config) *string { return &c.EntraClientID }},
 		{"entra_audience", []string{"ENTRA_AUDIENCE"}, "identifier URI of the Entra API", func(c *Config) *string { return &c.EntraAudience }},
 		{"entra_login_host", []string{"ENTRA_LOGIN_HOST"}, "Entra login host (default login.microsoftonline.com)", func(c *Config) *string { return &c.EntraLoginHost }},
-		{"cognito_domain", []string{"COGNITO_DOMAIN"}, "Cognito domain: prefix or whole host[:port]", func(c *Config) *string { return &c.CognitoDomain }},
+		{"cognito_domain", []string{"COGNITO_DOMAIN"}, "Cognito domain: prefix, host or host:port", func(c *Config) *string { return &c.CognitoDomain }},
 		{"cognito_client_id", []string{"COGNITO_CLIENT_ID"}, "Cognito app client ID", func(c *Config) *string { return &c.CognitoClientID }},
 		{"cognito_scopes", []string{"COGNITO_SCOPES"}, "scopes to ask Cognito for, blank-separated", func(c *Config) *string { return &c.CognitoScopes }},
 		{"credential_vending_url", []string{"CREDENTIAL_VENDING_URL"}, "credential vending API, used in place of STS", func(c *Config) *string { return &c.CredentialVendingURL }},

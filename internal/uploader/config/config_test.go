@@ -128,8 +128,11 @@ func TestValidate(t *testing.T) {
 func TestAuthenticateOrder(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	for name, text := range map[string]string{"flag": "of-flag\n", "client_secret": "of-systemd", "key": "PEM"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+	blank := t.TempDir() // as a unit's SetCredential= leaves it where LoadCredential= finds no file
+	for name, text := range map[string]string{filepath.Join(dir, "flag"): "of-flag\n", filepath.Join(dir, "client_secret"): "of-systemd",
+		filepath.Join(dir, "key"): "PEM", filepath.Join(dir, "private_key"): "\n",
+		filepath.Join(blank, "client_secret"): "\n", filepath.Join(blank, "private_key"): "\n"} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -140,6 +143,8 @@ func TestAuthenticateOrder(t *testing.T) {
 	}{
 		"flag":          {SecretSource{ClientSecretFile: filepath.Join(dir, "flag"), Getenv: env(all...)}, "of-flag", ""},
 		"systemd":       {SecretSource{Getenv: env(all...)}, "of-systemd", ""},
+		"blank":         {SecretSource{Getenv: env(append([]string{"CREDENTIALS_DIRECTORY", blank}, all[4:]...)...)}, "own", ""},
+		"blank, alone":  {SecretSource{Getenv: env("CREDENTIALS_DIRECTORY", blank)}, "", ""},
 		"key file":      {SecretSource{Getenv: env(all[2:]...)}, "", "PEM"},
 		"own":           {SecretSource{Getenv: env(all[4:]...)}, "own", ""},
 		"usual":         {SecretSource{Getenv: env(all[6:]...)}, "usual", ""},

@@ -63,10 +63,10 @@ func (src SecretSource) Locate(provider string) (Location, error) {
 		return Location{File: src.ClientSecretFile}, nil
 	}
 	if dir := src.Getenv("CREDENTIALS_DIRECTORY"); dir != "" {
-		if name := filepath.Join(dir, "private_key"); exists(name) {
+		if name := filepath.Join(dir, "private_key"); loaded(name) {
 			return Location{File: name, Key: true}, nil
 		}
-		if name := filepath.Join(dir, "client_secret"); exists(name) {
+		if name := filepath.Join(dir, "client_secret"); loaded(name) {
 			return Location{File: name}, nil
 		}
 	}
@@ -126,7 +126,13 @@ func (src SecretSource) read(name string) (string, error) {
 	return string(text), nil
 }
 
-func exists(name string) bool {
-	_, err := os.Stat(name)
-	return err == nil
+// loaded reports whether systemd has put something there. A blank credential is the default that a unit sets beside
+// LoadCredential= so that a missing file is no failure, see SetCredential= in systemd.exec(5). One that cannot be read
+// is there: the reader says why.
+func loaded(name string) bool {
+	text, err := os.ReadFile(name) // #nosec G304 -- in systemd's directory
+	if err != nil {
+		return !errors.Is(err, fs.ErrNotExist)
+	}
+	return strings.TrimSpace(string(text)) != ""
 }
