@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"text/tabwriter"
 	"time"
 )
@@ -35,9 +34,7 @@ func measure(ctx context.Context, c client, dir string) (measurement, error) {
 		return m, fmt.Errorf("%w: %.500s", err, text)
 	}
 	m.user, m.system = cmd.ProcessState.UserTime(), cmd.ProcessState.SystemTime()
-	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		m.memory = usage.Maxrss
-	}
+	m.memory = peakMemory(cmd.ProcessState)
 	return m, nil
 }
 

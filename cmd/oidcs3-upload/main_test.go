@@ -66,3 +66,19 @@ func TestStaticAndSmall(t *testing.T) {
 		t.Errorf("links %v dynamically, %v", libraries, err)
 	}
 }
+
+// Hosts run Windows and macOS too. `make cross` compiles the tests as well.
+func TestOtherSystems(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("builds the program")
+	}
+	for _, target := range []string{"windows/amd64", "darwin/arm64"} {
+		system, processor, _ := strings.Cut(target, "/")
+		build := exec.Command("go", "build", "-o", t.TempDir(), ".")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+system, "GOARCH="+processor)
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v: %s", target, err, out)
+		}
+	}
+}

@@ -30,6 +30,7 @@ import (
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/config"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/explain"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/service"
 )
 
 // Process is what a command has of the process it runs in.
@@ -39,11 +40,24 @@ type Process struct {
 	Getenv         func(string) string
 	Now            func() time.Time
 	Version        string
+	Service        *service.Control // what runs the program as a service; nil: nothing, or systemd
 }
 
 // Main runs a command line, without the program's name, until it is done or SIGINT or SIGTERM arrives, and returns the
-// exit code. The first signal lets the command clean up; the second one ends the process at once.
+// exit code. The first signal lets the command clean up; the second one ends the process at once. Where Windows runs the
+// program as a service, the command runs until the service is asked to stop.
 func Main(p Process, args []string) int {
+	code, ran, err := service.Run(func(ctx context.Context, control service.Control) int {
+		p.Service, p.Stderr, p.Stdout = &control, control.Stderr, io.Discard
+		return run(ctx, p, args)
+	})
+	if err != nil {
+		_, _ = fmt.Fprintln(p.Stderr, "error: "+oneLine(err.Error()))
+		return explain.Other
+	}
+	if ran {
+		return code
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)

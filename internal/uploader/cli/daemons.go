@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"os/user"
+	"runtime"
 	"strconv"
 	"syscall"
 	"time"
@@ -48,6 +49,9 @@ func groupID(name string) (int, error) {
 	if name == "" {
 		return -1, nil
 	}
+	if runtime.GOOS == "windows" {
+		return -1, &usageError{err: errors.New("--group: files have no mode on Windows; grant the group access to the directory, from which the file inherits it")}
+	}
 	id := name
 	if g, err := user.LookupGroup(name); err == nil {
 		id = g.Gid
@@ -68,7 +72,7 @@ func (a *app) keep(ctx context.Context, once bool, open func() (daemon.Renew, er
 	if err != nil {
 		return &usageError{err: fmt.Errorf("WATCHDOG_USEC: %w", err)}
 	}
-	reload, stop := hangups()
+	reload, stop := a.reloads()
 	defer stop()
 	d := &daemon.Daemon{Open: open, Fatal: refused, Reload: reload, Notify: a.notify, Watchdog: watchdog, Now: a.Now,
 		Mono: daemon.Monotonic, After: time.After, Jitter: retry.FullJitter, Log: a.log}
@@ -88,6 +92,10 @@ func (a *app) logAsService() (err error) {
 }
 
 func (a *app) notify(state string) {
+	if a.Service != nil {
+		a.Service.Notify(state)
+		return
+	}
 	if _, err := systemd.SdNotify(false, state); err != nil {
 		a.log.Warn("systemd is not told", "error", err)
 	}
@@ -99,6 +107,14 @@ func refused(err error) bool {
 	var aws *credentials.Refused
 	var configuration *config.Error
 	return errors.As(err, &idp) || errors.As(err, &aws) || errors.As(err, &configuration)
+}
+
+// reloads asks for configuration and secret to be read again, until stop is called.
+func (a *app) reloads() (<-chan struct{}, func()) {
+	if a.Service != nil {
+		return a.Service.Reload, func() {}
+	}
+	return hangups()
 }
 
 // hangups turns SIGHUP into requests to reload; those that arrive during one are one.

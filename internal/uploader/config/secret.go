@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 )
 
@@ -120,8 +119,8 @@ func (src SecretSource) read(name string) (string, error) {
 	if strings.TrimSpace(string(text)) == "" {
 		return "", &Error{Where: name, Err: errors.New("the file is empty")}
 	}
-	if info, err := os.Stat(name); err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o007 != 0 && src.Warn != nil {
-		src.Warn(fmt.Sprintf("%s can be read by every user of this host; chmod 600 it", name))
+	if mend, open := exposed(name); open && src.Warn != nil {
+		src.Warn(fmt.Sprintf("%s can be read by every user of this host; %s", name, mend))
 	}
 	return string(text), nil
 }

@@ -35,7 +35,7 @@ func (f File) write(content []byte) error {
 	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(tmp.Name(), f.Path); err != nil {
+	if err := replace(tmp.Name(), f.Path); err != nil {
 		return err
 	}
 	return syncDir(dir)
