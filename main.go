@@ -5,6 +5,8 @@ import (
 	"context"
 	"flag"
 	"log"
+	"os"
+	"runtime/debug"
 
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 
@@ -14,13 +16,20 @@ import (
 // version is set by the linker.
 var version = "dev"
 
+// gcPercent trades a little time for memory: a run over thousands of servers shares its machine with Terraform, whose own
+// memory grows as fast. GOGC overrides it.
+const gcPercent = 50
+
 func main() {
-	var debug bool
-	flag.BoolVar(&debug, "debug", false, "keep running for a debugger and print how Terraform attaches to this process")
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	var attachable bool
+	flag.BoolVar(&attachable, "debug", false, "keep running for a debugger and print how Terraform attaches to this process")
 	flag.Parse()
 	err := providerserver.Serve(context.Background(), provider.New(version), providerserver.ServeOpts{
 		Address: "registry.terraform.io/oidcs3/oidcs3",
-		Debug:   debug,
+		Debug:   attachable,
 	})
 	if err != nil {
 		log.Fatal(err)
