@@ -97,3 +97,35 @@ func TestAnotherOnboardingIsLeftAlone(t *testing.T) {
 		}
 	})
 }
+
+// TestAdoptedLeavesNothing kills an onboarding that has put its client into the OIDC provider's list, and goes on with one
+// that wants no entry there and fails before it would take the entry out.
+func TestAdoptedLeavesNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, want := newWorld(), serverNamed("web-01")
+		want.Mode = access.AZP
+		w.strike = func(_ int, name string) blow {
+			if name == "UpdateAssumeRolePolicy" {
+				return crash
+			}
+			return none
+		}
+		if err := survive(func() error { _, err := w.controller().Create(t.Context(), want); return err }); err == nil || len(w.listed) != 1 {
+			t.Fatalf("the first was not killed with its entry in the list: %v, %v", err, w.listed)
+		}
+		want.Mode, want.Permission = access.Plain, access.ReadWrite
+		w.strike = func(_ int, name string) blow {
+			if name == "PutRolePolicy" {
+				return refused
+			}
+			return none
+		}
+		if _, err := w.controller().Create(t.Context(), want); err == nil || leftBehind(err) {
+			t.Fatalf("the second: %v", err)
+		}
+		if err := w.empty(want); err != nil {
+			t.Error(err)
+		}
+	})
+}
