@@ -1,0 +1,107 @@
+package onboarding
+
+import (
+	"context"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
+)
+
+// applyPart makes or mends one part of the client.
+func (w *work) applyPart(part idp.Part, first bool) step {
+	var before idp.Client
+	within, makes := theClient, object("")
+	if first {
+		within, makes = "", theClient
+	}
+	return step{
+		name: "apply " + part.Name + " " + w.name(),
+		needed: func() bool {
+			return len(part.Deviations(w.client, w.spec())) > 0 || (part.Name == idp.SecretPart && w.secretLost())
+		},
+		partial: func() bool { return w.client.Exists() },
+		remains: part.Name + " " + w.name(),
+		within:  within,
+		makes:   makes,
+		do: func(ctx context.Context) error {
+			before = w.client
+			return part.Apply(ctx, &w.client, w.spec())
+		},
+		settled: func(ctx context.Context) (bool, error) {
+			found, err := w.c.find(ctx, w.want.Desired, w.client.ID, w.id)
+			if err != nil || !found.Exists() {
+				return false, err
+			}
+			if found.Secret == "" {
+				found.Secret = w.client.Secret
+			}
+			w.client = found
+			return len(part.Deviations(found, w.spec())) == 0 && (part.Name != idp.SecretPart || !w.secretLost()), nil
+		},
+		undo: func(ctx context.Context) error {
+			if w.adopted {
+				before = idp.Client{}
+			}
+			if !w.client.Exists() { // made, perhaps, by an attempt whose answer was lost
+				found, err := w.c.find(ctx, w.want.Desired, "", w.id)
+				if err != nil || !found.Exists() {
+					return err
+				}
+				w.client = found
+			}
+			if first && !before.Exists() {
+				return w.c.clients.Delete(ctx, w.client)
+			}
+			return part.Revert(ctx, &w.client, before)
+		},
+	}
+}
+
+// secretLost reports whether nobody can know the secret any more: the answer that showed it never came, or the process
+// that got it died, before the client was let in. An imported client whose secret is not known is in use all the same.
+func (w *work) secretLost() bool {
+	if w.want.Method != idp.ClientSecret || !w.client.Exists() || w.client.Secret != "" {
+		return false
+	}
+	return w.adopted || !w.letsIn(w.client)
+}
+
+// letsIn reports whether the role may let the client in, or let it in before somebody changed what oidcs3 wrote.
+func (w *work) letsIn(client idp.Client) bool {
+	if access.IsDenyAll(w.role.TrustPolicy) {
+		return false
+	}
+	trust, err := access.ParseTrust(w.role.TrustPolicy)
+	if err != nil || trust.Mode == access.Vending {
+		return true
+	}
+	return trust.Subject == client.Subject
+}
+
+// recordClient writes the client's id into the journal, where a crash or a lost response can be resumed from, and that
+// the OIDC provider's list is about to be touched.
+func (w *work) recordClient() step {
+	var before map[string]string
+	entry := func() map[string]string {
+		tags := map[string]string{tagClient: w.client.ID}
+		if w.want.Mode == access.AZP {
+			tags[tagMode] = string(access.AZP)
+		}
+		return tags
+	}
+	return step{
+		name:    "record client id on role " + w.name(),
+		journal: true,
+		needed: func() bool {
+			set, _ := difference(w.role.Tags, entry())
+			return len(set) > 0
+		},
+		remains: "tag " + tagClient + " of role " + w.name(),
+		within:  theRole,
+		do: func(ctx context.Context) error {
+			before = w.role.Tags
+			return w.tag(ctx, entry())
+		},
+		undo: func(ctx context.Context) error { return w.restoreTags(ctx, before, []string{tagClient, tagMode}) },
+	}
+}
