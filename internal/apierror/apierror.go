@@ -84,5 +84,14 @@ func KindOf(err error) Kind {
 	return Invalid
 }
 
+// GaveUp returns what a shared read came to for one of its callers. An error that is not the service's is the caller's own
+// context, which ended while it waited: Unavailable.
+func GaveUp(err error, service, operation, object string) error {
+	if _, ok := errors.AsType[*Error](err); ok || err == nil {
+		return err
+	}
+	return &Error{Kind: Unavailable, Service: service, Operation: operation, Object: object, Err: err}
+}
+
 // Is reports whether err is of the kind.
 func Is(err error, kind Kind) bool { return err != nil && KindOf(err) == kind }

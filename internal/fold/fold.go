@@ -23,6 +23,10 @@ type fetch[T any] struct {
 
 // Get returns the value, reading it where nobody has yet.
 func (s *Read[T]) Get(ctx context.Context, read func(context.Context) (T, error)) (T, error) {
+	var none T
+	if err := ctx.Err(); err != nil {
+		return none, err // nobody waits: nothing is read
+	}
 	s.mu.Lock()
 	f := s.current
 	if f == nil {
@@ -35,7 +39,6 @@ func (s *Read[T]) Get(ctx context.Context, read func(context.Context) (T, error)
 		return f.value, f.err
 	case <-ctx.Done():
 		s.leave(f)
-		var none T
 		return none, ctx.Err()
 	}
 }

@@ -57,8 +57,8 @@ type Roles struct {
 	details   fold.Read[map[string]Role] // without what ListRoles adds
 	all       fold.Read[map[string]Role]
 	mu        sync.Mutex
-	changed   map[string]bool // roles that were written to: read directly
-	providers map[string]*fold.Read[OIDCProvider]
+	changed   map[string]bool                  // roles that were written to: read directly
+	providers fold.Keyed[string, OIDCProvider] // by ARN
 }
 
 // Option sets up Roles.
@@ -74,11 +74,10 @@ func WithNotice(notify func(message string)) Option { return func(r *Roles) { r.
 // New returns an adapter over the client.
 func New(client API, opts ...Option) *Roles {
 	r := &Roles{
-		api:       client,
-		clock:     systemClock{},
-		notify:    func(string) {},
-		changed:   map[string]bool{},
-		providers: map[string]*fold.Read[OIDCProvider]{},
+		api:     client,
+		clock:   systemClock{},
+		notify:  func(string) {},
+		changed: map[string]bool{},
 	}
 	for _, opt := range opts {
 		opt(r)

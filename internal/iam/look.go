@@ -49,7 +49,7 @@ func (r *Roles) All(ctx context.Context) (map[string]Role, error) {
 func (r *Roles) List(ctx context.Context) ([]Role, error) {
 	all, err := r.readDetails(ctx)
 	if err == nil {
-		err = r.addSettings(ctx, all)
+		all, err = r.withSettings(ctx, all)
 	}
 	if err != nil {
 		return nil, err
@@ -79,10 +79,9 @@ func (r *Roles) touched(name string) bool {
 //
 // A refusal is kept as an empty answer, so that it costs one call a run.
 func (r *Roles) readAll(ctx context.Context) (map[string]Role, error) {
-	details, err := r.details.Get(ctx, r.readDetails)
-	all := maps.Clone(details)
+	all, err := r.details.Get(ctx, r.readDetails)
 	if err == nil {
-		err = r.addSettings(ctx, all)
+		all, err = r.withSettings(ctx, all)
 	}
 	if apierror.Is(err, apierror.Denied) {
 		r.denied.Do(func() {
@@ -120,28 +119,27 @@ func (r *Roles) readDetails(ctx context.Context) (map[string]Role, error) {
 	}
 }
 
-// addSettings adds what the details lack and removes the roles that it does not find.
-func (r *Roles) addSettings(ctx context.Context, all map[string]Role) error {
-	seen := make(map[string]bool, len(all))
+// withSettings returns those of the roles that it finds, with what the details lack.
+func (r *Roles) withSettings(ctx context.Context, details map[string]Role) (map[string]Role, error) {
+	all := make(map[string]Role, len(details))
 	input := &awsiam.ListRolesInput{MaxItems: aws.Int32(pageSize)}
 	for {
 		page, err := call(ctx, "ListRoles", allRoles, input, r.api.ListRoles)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, listed := range page.Roles {
 			name := aws.ToString(listed.RoleName)
-			role, ok := all[name]
+			role, ok := details[name]
 			if !ok || listed.MaxSessionDuration == nil {
 				continue
 			}
 			role.MaxSessionDuration = time.Duration(*listed.MaxSessionDuration) * time.Second
 			role.Description = aws.ToString(listed.Description)
-			all[name], seen[name] = role, true
+			all[name] = role
 		}
 		if !page.IsTruncated || aws.ToString(page.Marker) == "" {
-			maps.DeleteFunc(all, func(name string, _ Role) bool { return !seen[name] })
-			return nil
+			return all, nil
 		}
 		input.Marker = page.Marker
 	}

@@ -3,37 +3,15 @@ package auth0
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/apierror"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
 )
 
-// sharedTimeout bounds a read that several callers share, whose contexts do not.
-const sharedTimeout = 10 * time.Minute
-
 // API implements idp.Provider. An answer serves the whole run; a failure serves nobody but those who waited for it.
 func (p *Provider) API(ctx context.Context, audience string) (idp.API, error) {
-	if known, ok := p.apis.Load(audience); ok {
-		return known.(idp.API), nil
-	}
-	flight := p.flights.DoChan(audience, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sharedTimeout)
-		defer cancel()
-		api, err := p.readAPI(ctx, audience)
-		if err == nil {
-			p.apis.Store(audience, api)
-		}
-		return api, err
-	})
-	select {
-	case <-ctx.Done():
-		return idp.API{}, &apierror.Error{
-			Kind: apierror.Unavailable, Service: service, Operation: readAPI, Object: "API " + audience, Err: ctx.Err(),
-		}
-	case result := <-flight:
-		return result.Val.(idp.API), result.Err
-	}
+	api, err := p.apis.Get(ctx, audience, func(ctx context.Context) (idp.API, error) { return p.readAPI(ctx, audience) })
+	return api, apierror.GaveUp(err, service, readAPI, "API "+audience)
 }
 
 const readAPI = "GET /api/v2/resource-servers/{id}"

@@ -19,13 +19,12 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/auth0/go-auth0/management"
 	"golang.org/x/oauth2"
-	"golang.org/x/sync/singleflight"
 
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/fold"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp/attempt"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp/ratelimit"
@@ -61,9 +60,8 @@ type Provider struct {
 	warn   func(string)
 	pause  func(context.Context, time.Duration) error
 
-	apis    sync.Map // audience → idp.API
-	flights singleflight.Group
-	shared  *shared
+	apis   fold.Keyed[string, idp.API] // by audience
+	shared *shared
 }
 
 var _ idp.Provider = (*Provider)(nil)

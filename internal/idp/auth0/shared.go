@@ -118,6 +118,9 @@ func (s *shared) allGrants(audience string) *snapshot[map[string][]grant] {
 
 func (s *shared) expired(at time.Time) bool { return s.now().Sub(at) > maxAge }
 
+// sharedTimeout bounds a read that several callers share, whose contexts do not.
+const sharedTimeout = 10 * time.Minute
+
 // begin starts a read that no single caller's context ends. The caller holds the lock.
 func begin[T any](s *shared, read func(context.Context) (value T, ok bool, err error)) *snapshot[T] {
 	snap := &snapshot[T]{done: make(chan struct{}), at: s.now()}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	cognitoidp "github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
@@ -15,9 +14,6 @@ import (
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
 )
 
-// sharedTimeout bounds a read that several callers share, whose contexts do not.
-const sharedTimeout = 10 * time.Minute
-
 // maxServers is the most that one page of ListResourceServers holds.
 // https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ListResourceServers.html
 const maxServers = 50
@@ -26,30 +22,14 @@ const maxServers = 50
 // they may do is in their scopes, which are those of the pool's resource servers, "<identifier>/<name>". An answer serves
 // the whole run; a failure serves nobody but those who waited for it.
 func (p *Provider) API(ctx context.Context, audience string) (idp.API, error) {
-	fault := apierror.Error{Service: service, Operation: "DescribeUserPool", Object: "user pool " + audience}
+	const operation = "DescribeUserPool"
+	object := "user pool " + audience
 	if audience != p.pool {
-		fault.Kind, fault.Message = apierror.NotFound, "the clients of user pool "+p.pool+" get no tokens of this one"
-		return idp.API{}, &fault
+		return idp.API{}, &apierror.Error{Kind: apierror.NotFound, Service: service, Operation: operation, Object: object,
+			Message: "the clients of user pool " + p.pool + " get no tokens of this one"}
 	}
-	if known := p.api.Load(); known != nil {
-		return *known, nil
-	}
-	flight := p.flights.DoChan("api", func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sharedTimeout)
-		defer cancel()
-		api, err := p.readAPI(ctx)
-		if err == nil {
-			p.api.Store(&api)
-		}
-		return api, err
-	})
-	select {
-	case <-ctx.Done():
-		fault.Kind, fault.Err = apierror.Unavailable, ctx.Err()
-		return idp.API{}, &fault
-	case result := <-flight:
-		return result.Val.(idp.API), result.Err
-	}
+	api, err := p.api.Get(ctx, p.readAPI)
+	return api, apierror.GaveUp(err, service, operation, object)
 }
 
 func (p *Provider) readAPI(ctx context.Context) (idp.API, error) {

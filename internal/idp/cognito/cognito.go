@@ -29,7 +29,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -38,6 +37,7 @@ import (
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/apierror"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/apierror/awserror"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/fold"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
 )
 
@@ -78,7 +78,7 @@ type Provider struct {
 	sleep  func(context.Context, time.Duration) error
 	now    func() time.Time
 
-	api     atomic.Pointer[idp.API]
+	api     fold.Read[idp.API]
 	flights singleflight.Group
 	names   names
 }

@@ -123,6 +123,9 @@ func (n *names) learn(by map[string][]string, now time.Time) {
 	n.by, n.read = by, now
 }
 
+// sharedTimeout bounds a read that several callers share, whose contexts do not.
+const sharedTimeout = 10 * time.Minute
+
 // taken returns the ids of the clients that have a name already. A list of at most ten minutes' age may say that there
 // are none; that there are some is always confirmed by a new one.
 func (p *Provider) taken(ctx context.Context, name string) ([]string, error) {
@@ -142,7 +145,7 @@ func (p *Provider) taken(ctx context.Context, name string) ([]string, error) {
 	})
 	select {
 	case <-ctx.Done():
-		return nil, &apierror.Error{Kind: apierror.Unavailable, Service: service, Operation: "ListUserPoolClients", Object: "user pool " + p.pool, Err: ctx.Err()}
+		return nil, apierror.GaveUp(ctx.Err(), service, "ListUserPoolClients", "user pool "+p.pool)
 	case result := <-flight:
 		if result.Err != nil {
 			return nil, result.Err

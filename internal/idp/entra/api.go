@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -21,9 +20,6 @@ type protected struct {
 	principal principal
 }
 
-// sharedTimeout bounds a read that several callers share, whose contexts do not.
-const sharedTimeout = 10 * time.Minute
-
 // API implements idp.Provider. audience is one of the API's identifier URIs, or its appId. The answer's Audience is what
 // tokens carry in aud: what was asked for in tokens of version 1, the API's appId in tokens of version 2.
 func (p *Provider) API(ctx context.Context, audience string) (idp.API, error) {
@@ -36,27 +32,8 @@ func (p *Provider) API(ctx context.Context, audience string) (idp.API, error) {
 
 // protected reads an API once for the whole run; a failure serves nobody but those who waited for it.
 func (p *Provider) protected(ctx context.Context, audience string) (*protected, error) {
-	if known, ok := p.apis.Load(audience); ok {
-		return known.(*protected), nil
-	}
-	flight := p.flights.DoChan(audience, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sharedTimeout)
-		defer cancel()
-		read, err := p.readProtected(ctx, audience)
-		if err == nil {
-			p.apis.Store(audience, read)
-		}
-		return read, err
-	})
-	select {
-	case <-ctx.Done():
-		return nil, &apierror.Error{Kind: apierror.Unavailable, Service: service, Operation: "GET /applications", Object: "API " + audience, Err: ctx.Err()}
-	case result := <-flight:
-		if result.Err != nil {
-			return nil, result.Err
-		}
-		return result.Val.(*protected), nil
-	}
+	read, err := p.apis.Get(ctx, audience, func(ctx context.Context) (*protected, error) { return p.readProtected(ctx, audience) })
+	return read, apierror.GaveUp(err, service, "GET /applications", "API "+audience)
 }
 
 func (p *Provider) readProtected(ctx context.Context, audience string) (*protected, error) {

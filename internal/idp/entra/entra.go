@@ -39,9 +39,9 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
-	"golang.org/x/sync/singleflight"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/apierror"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/fold"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp/attempt"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp/ratelimit"
@@ -95,9 +95,8 @@ type Provider struct {
 	lifetime time.Duration
 	now      func() time.Time
 
-	apis    sync.Map // audience → *protected
-	flights singleflight.Group
-	shared  *shared
+	apis   fold.Keyed[string, *protected] // by audience
+	shared *shared
 
 	mu       sync.Mutex
 	made     map[string]time.Time // by appId: what may not be seen everywhere yet

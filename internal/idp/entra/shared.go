@@ -3,6 +3,7 @@ package entra
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/apierror"
 )
@@ -74,6 +75,9 @@ func (s *shared) find(ctx context.Context, appID string, f *found) bool {
 	f.app, f.principal = app, &principal
 	return true
 }
+
+// sharedTimeout bounds a read that several callers share, whose contexts do not.
+const sharedTimeout = 10 * time.Minute
 
 // read reads the lists, apart from the context of whoever asked first.
 func (s *shared) read(l *lists) {
