@@ -32,6 +32,8 @@ type Desired struct {
 	Identity   Identity
 	Method     idp.Method
 	PublicKeys []string // PEM, for idp.PrivateKeyJWT
+
+	Wait bool // for AWS to honour what was just opened, where Config.Probe can tell
 }
 
 // Identity says which API the server's tokens are for and how AWS comes to trust them.

@@ -31,6 +31,8 @@ type step struct {
 	// within names the object that remains is part of; it is gone when that object is. makes names the object that the
 	// undo of this step removes.
 	within, makes object
+	// quiet marks a step that changes nothing: it ends with the caller's context, and is not tried again.
+	quiet bool
 	// journal marks a step whose undo would forget what other undos could not put back; it is left out then.
 	journal bool
 }
@@ -110,6 +112,9 @@ func unsettled(err error) bool { return apierror.Is(err, apierror.Ambiguous) }
 // attempt does one step, again where that is safe. touched reports whether any attempt had, or may have had, an effect:
 // a clear refusal of the last one says nothing of those before.
 func (c *Controller) attempt(ctx context.Context, s step) (touched bool, err error) {
+	if s.quiet {
+		return false, s.do(ctx)
+	}
 	pause := firstPause
 	for try := 1; ; try++ {
 		err = c.call(ctx, s.do)

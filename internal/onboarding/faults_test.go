@@ -42,15 +42,16 @@ func scenarios() []scenario {
 		return func(ctx context.Context, w *world) error {
 			outcome, err := w.controller().Create(ctx, want)
 			w.remembered = Reference{ClientID: outcome.Client.ID, OnboardingID: outcome.OnboardingID, RoleARN: outcome.RoleARN, Table: want.Identity.Vending.Table}
+			w.secret = outcome.Client.Secret
 			return err
 		}
 	}
 	update := func(want Resolved) func(context.Context, *world) error {
 		return func(ctx context.Context, w *world) error {
-			outcome, err := w.controller().Update(ctx, want, w.reference(), "secret-of-client-1")
+			outcome, err := w.controller().Update(ctx, want, w.reference(), w.secret)
 			failure, failed := errors.AsType[*Failure](err)
 			if outcome.Client.Exists() && (err == nil || (failed && len(failure.Remains) > 0)) {
-				w.remembered.ClientID = outcome.Client.ID // as the state is written
+				w.remembered.ClientID, w.secret = outcome.Client.ID, outcome.Client.Secret // as the state is written
 			}
 			return err
 		}
@@ -358,23 +359,72 @@ func TestTwoAppliesOfOneServer(t *testing.T) {
 func TestCancellationUndoes(t *testing.T) {
 	t.Parallel()
 	want := serverNamed("web-01")
-	for call := 1; call <= 7; call++ {
+	calls := callsOfCreate(want)
+	for i, name := range calls[:len(calls)-1] { // with the last one, it is done
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld()
 			ctx, cancel := context.WithCancel(t.Context())
 			w.strike = func(n int, _ string) blow {
-				if n == call {
+				if n == i+1 {
 					cancel()
 				}
 				return none
 			}
 			_, err := w.controller().Create(ctx, want)
 			if !errors.Is(err, context.Canceled) {
-				t.Fatalf("cancelled in call %d: %v", call, err)
+				t.Fatalf("cancelled in %s: %v", name, err)
 			}
 			if err := w.empty(want); err != nil {
-				t.Fatalf("cancelled in call %d: %v", call, err)
+				t.Fatalf("cancelled in %s: %v", name, err)
 			}
+		})
+	}
+}
+
+// TestWait tries access as the last thing before the journal is closed. What comes of it is told, and is no failure; when
+// time runs out the access that stands is kept.
+func TestWait(t *testing.T) {
+	t.Parallel()
+	refused := errors.New("not honoured yet")
+	for name, test := range map[string]struct {
+		want   func(*Resolved)
+		probe  func(ctx context.Context) error
+		tries  int
+		reason error
+	}{
+		"honoured":       {func(*Resolved) {}, func(context.Context) error { return nil }, 1, nil},
+		"refused":        {func(*Resolved) {}, func(context.Context) error { return refused }, 1, refused},
+		"out of time":    {func(*Resolved) {}, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, 1, context.DeadlineExceeded},
+		"not asked":      {func(r *Resolved) { r.Wait = false }, func(context.Context) error { return refused }, 0, nil},
+		"with no secret": {func(r *Resolved) { r.Method = idp.PrivateKeyJWT }, func(context.Context) error { return refused }, 0, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w, want, tries := newWorld(), serverNamed("web-01"), 0
+				test.want(&want)
+				c := w.controller()
+				c.probe = func(ctx context.Context, _ string, _ idp.Secret) error {
+					tries++
+					role := w.roles[want.Name()]
+					if j := parseJournal(role.Tags); j.Phase != Pending || access.IsDenyAll(role.TrustPolicy) {
+						t.Errorf("tried in phase %s, with the trust policy %s", j.Phase, role.TrustPolicy)
+					}
+					return test.probe(ctx)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+				defer cancel()
+				outcome, err := c.Create(ctx, want)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if tries != test.tries || !errors.Is(outcome.Unproven, test.reason) {
+					t.Errorf("tried %d times, unproven %v; want %d, %v", tries, outcome.Unproven, test.tries, test.reason)
+				}
+				if err := w.finished(want); err != nil {
+					t.Error(err)
+				}
+			})
 		})
 	}
 }

@@ -55,6 +55,10 @@ type Clock interface {
 	Sleep(ctx context.Context, d time.Duration) error
 }
 
+// Probe returns nil as soon as the server with that configuration (Resolved.HostConfiguration) and secret gets AWS
+// credentials. It bounds its own patience, ends early with the context, and changes nothing.
+type Probe func(ctx context.Context, configuration string, secret idp.Secret) error
+
 // Controller onboards servers that use one identity provider. It is safe for concurrent use.
 type Controller struct {
 	roles    Roles
@@ -62,6 +66,7 @@ type Controller struct {
 	mappings Mappings
 	clock    Clock
 	newID    func() string
+	probe    Probe
 	trace    func(ctx context.Context, message string, fields map[string]any)
 }
 
@@ -73,6 +78,8 @@ type Config struct {
 	Clock    Clock    // nil: the real one
 	// NewID returns a new onboarding id: unique, 1 to 64 characters of [0-9A-Za-z-].
 	NewID func() string
+	// Probe, where set, is what an onboarding whose Desired says Wait ends with.
+	Probe Probe
 	// Trace, where set, hears of every step. No field ever holds a secret.
 	Trace func(ctx context.Context, message string, fields map[string]any)
 }
@@ -85,7 +92,7 @@ func New(c Config) *Controller {
 	if c.Trace == nil {
 		c.Trace = func(context.Context, string, map[string]any) {}
 	}
-	return &Controller{roles: c.Roles, clients: c.Clients, mappings: c.Mappings, clock: c.Clock, newID: c.NewID, trace: c.Trace}
+	return &Controller{roles: c.Roles, clients: c.Clients, mappings: c.Mappings, clock: c.Clock, newID: c.NewID, probe: c.Probe, trace: c.Trace}
 }
 
 type systemClock struct{}

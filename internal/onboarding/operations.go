@@ -18,7 +18,7 @@ type Outcome struct {
 	RoleARN      string
 	Client       idp.Client
 	OnboardingID string
-	Opened       bool // the trust policy was set: IAM takes a while to honour it
+	Unproven     error // why it is not known that AWS honours the access; nil: it does, or nobody asked
 }
 
 // Create onboards a server: afterwards everything stands, or nothing does. It goes on with an onboarding of the server
@@ -70,7 +70,7 @@ func (c *Controller) begin(want Resolved, ref Reference) *work {
 }
 
 func (w *work) outcome() Outcome {
-	return Outcome{RoleARN: w.role.ARN, Client: w.client, OnboardingID: w.id, Opened: w.opened}
+	return Outcome{RoleARN: w.role.ARN, Client: w.client, OnboardingID: w.id, Unproven: w.unproven}
 }
 
 // readAll reads role and client themselves, not from a shared read: what is about to be changed must be known.

@@ -487,7 +487,7 @@ func (p *play) process(s processScript, n uint64) *process {
 
 func (r *process) main() {
 	defer r.cancel()
-	controller := New(Config{Roles: r, Clients: processClients{r}, Mappings: processRows{r}, Clock: r, NewID: r.newID})
+	controller := New(Config{Roles: r, Clients: processClients{r}, Mappings: processRows{r}, Clock: r, Probe: r.tried, NewID: r.newID})
 	want := configuration(r.script.Server, r.script.Change)
 	known := &r.known[r.script.Server][r.script.State]
 	switch r.script.Verb {

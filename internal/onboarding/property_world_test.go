@@ -120,6 +120,15 @@ func (r *process) RemoveAudience(ctx context.Context, arn, id string) error {
 	return r.call(false, "RemoveClientID", func(w *world) error { return worldRoles{w}.RemoveAudience(ctx, arn, id) })
 }
 
+// tried is the world as a Probe. Another apply may have taken over meanwhile: then the wait is in vain.
+func (r *process) tried(_ context.Context, configuration string, secret idp.Secret) error {
+	return r.call(false, "probe", func(w *world) error {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.lets(configuration, secret)
+	})
+}
+
 // processClients is the identity provider.
 type processClients struct{ *process }
 

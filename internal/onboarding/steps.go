@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/iam"
@@ -35,6 +36,8 @@ type work struct {
 
 	adopted bool // an unfinished onboarding was found and is gone on with
 	opened  bool // the trust policy was set
+
+	unproven error // what came of the wait, where it was in vain
 }
 
 // steps lists everything that may have to be done, in the order that keeps the promises: the lock first, the trust
@@ -50,7 +53,7 @@ func (w *work) steps() []step {
 	steps = append(steps, w.mapClient())
 	steps = append(steps, w.roleSettings()...)
 	steps = append(steps, w.policies()...)
-	return append(steps, w.listAudience(), w.commit(), w.unlistAudience(), w.unmapClient(), w.markReady())
+	return append(steps, w.listAudience(), w.commit(), w.await(), w.unlistAudience(), w.unmapClient(), w.markReady())
 }
 
 func (w *work) name() string { return w.want.Name() }
@@ -79,6 +82,31 @@ func (w *work) commit() step {
 				before = access.DenyAll()
 			}
 			return w.c.roles.SetTrust(ctx, w.name(), before)
+		},
+	}
+}
+
+// spare is what a wait leaves of its caller's time, for the steps that come after it.
+const spare = 30 * time.Second
+
+// await waits until AWS honours the access that was given. It comes before the journal is closed: an apply that ends
+// during the wait is like any other that ends early. That the wait was in vain is no failure, since access stands.
+func (w *work) await() step {
+	return step{
+		name:  "wait for access of " + w.name(),
+		quiet: true,
+		needed: func() bool {
+			return w.want.Wait && w.c.probe != nil && (w.opened || w.adopted) && w.client.Secret != ""
+		},
+		do: func(ctx context.Context) error {
+			bounded := ctx
+			if end, ok := ctx.Deadline(); ok {
+				var cancel context.CancelFunc
+				bounded, cancel = context.WithDeadline(ctx, end.Add(-spare))
+				defer cancel()
+			}
+			w.unproven = w.c.probe(bounded, w.want.HostConfiguration(w.c.clients.Kind(), w.client, w.role.ARN), w.client.Secret)
+			return ctx.Err()
 		},
 	}
 }

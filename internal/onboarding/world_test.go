@@ -2,6 +2,7 @@ package onboarding
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -37,6 +38,7 @@ type world struct {
 	blind      int  // so many reads still find nothing
 	undoFails  bool // even closing a role may fail then
 	remembered Reference
+	secret     idp.Secret // that goes with it
 }
 
 type registered struct {
@@ -340,7 +342,10 @@ func (w worldClients) Parts() []idp.Part {
 				w.nextID++
 				id := fmt.Sprintf("client-%d", w.nextID)
 				made = idp.Client{ID: id, Subject: id + "@clients", Name: s.Name, OnboardingID: s.OnboardingID, Method: s.Method,
-					Secret: idp.Secret("secret-of-" + id), Found: false}
+					Found: false}
+				if s.Method == idp.ClientSecret {
+					made.Secret = idp.Secret("secret-of-" + id)
+				}
 				w.clients[id] = &registered{client: made}
 				return nil
 			})
@@ -414,11 +419,20 @@ const (
 	providerARN = "arn:aws:iam::123456789012:oidc-provider/tenant.example/"
 )
 
+// callsOfCreate names the changing calls of an onboarding in which nothing goes wrong.
+func callsOfCreate(want Resolved) []string {
+	w := newWorld()
+	if _, err := w.controller().Create(context.Background(), want); err != nil {
+		panic(err)
+	}
+	return w.calls
+}
+
 func serverNamed(name string) Resolved {
 	d := Desired{
 		Project: "oidc-s3", Environment: "dev", Server: name, Partition: "aws", Region: "eu-west-1",
 		Bucket: "bucket-one", Prefix: "p/" + name + "/", Permission: access.Full, MaxSessionDuration: time.Hour,
-		Tags: map[string]string{"Team": "a"}, Method: idp.ClientSecret,
+		Tags: map[string]string{"Team": "a"}, Method: idp.ClientSecret, Wait: true,
 		Identity: Identity{Audience: audience, ProviderARN: providerARN},
 	}
 	return Resolved{Desired: d, Mode: access.Plain, TokenAudience: audience, Issuer: "https://tenant.example/", TokenEndpoint: "https://tenant.example/oauth/token"}
@@ -427,12 +441,42 @@ func serverNamed(name string) Resolved {
 func (w *world) controller() *Controller {
 	ids := 0
 	var mu sync.Mutex
-	return New(Config{Roles: worldRoles{w}, Clients: worldClients{w}, Mappings: worldMappings{w}, NewID: func() string {
+	return New(Config{Roles: worldRoles{w}, Clients: worldClients{w}, Mappings: worldMappings{w}, Probe: w.tried, NewID: func() string {
 		mu.Lock()
 		defer mu.Unlock()
 		ids++
 		return fmt.Sprintf("id-%p-%d", &ids, ids) // no two processes make the same
 	}})
+}
+
+// tried is the world as a Probe. It counts as a call, so that it is struck like any other.
+func (w *world) tried(_ context.Context, configuration string, secret idp.Secret) error {
+	return w.change("probe", func() error {
+		err := w.lets(configuration, secret)
+		if err != nil {
+			w.breach("the wait began too early, or with something else than the host will have: %v", err)
+		}
+		return err
+	})
+}
+
+// lets reports why a host would get no credentials; w.mu is held.
+func (w *world) lets(configuration string, secret idp.Secret) error {
+	var host struct {
+		Role   string `json:"aws_role_arn"`
+		Client string `json:"auth0_client_id"`
+	}
+	if err := json.Unmarshal([]byte(configuration), &host); err != nil {
+		return err
+	}
+	role, r := w.roles[host.Role[strings.LastIndex(host.Role, "/")+1:]], w.clients[host.Client]
+	switch {
+	case r == nil || r.client.Secret != secret:
+		return fmt.Errorf("client %q has another secret", host.Client)
+	case role.Name == "" || access.IsDenyAll(role.TrustPolicy):
+		return fmt.Errorf("role %q is closed", host.Role)
+	}
+	return nil
 }
 
 // finished compares the world with what it must be when the server stands.

@@ -170,7 +170,7 @@ func (w *workplace) left(server string) []string {
 // TestAccInterrupted ends an apply in the middle of several calls, as Ctrl-C and as a power failure do. The next plain
 // apply reaches the final state with the same client, and a destroy leaves nothing.
 func TestAccInterrupted(t *testing.T) {
-	for i, operation := range []string{"POST /api/v2/client-grants", "UpdateAssumeRolePolicy"} {
+	for i, operation := range []string{"POST /api/v2/client-grants", "UpdateAssumeRolePolicy", "AssumeRoleWithWebIdentity"} {
 		for _, how := range []string{"SIGINT", "kill -9"} {
 			t.Run(how+" in "+strings.ReplaceAll(operation, "/", "_"), func(t *testing.T) {
 				t.Parallel()

@@ -82,6 +82,7 @@ func (m *serverAccessModel) desired(ctx context.Context, project, region string)
 		PermissionsBoundary: m.PermissionsBoundary.ValueString(),
 		Method:              idp.ClientSecret,
 		Identity:            wanted,
+		Wait:                m.WaitForAccess.ValueBool(),
 	}
 	if !m.ClientAuthentication.IsNull() {
 		var authentication clientAuthenticationModel

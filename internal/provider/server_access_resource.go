@@ -73,7 +73,7 @@ func (r *serverAccess) Create(ctx context.Context, req resource.CreateRequest, r
 	resp.Diagnostics.Append(resp.State.Set(ctx, &model)...)
 	resp.Diagnostics.Append(identify(ctx, resp.Identity, want.Name(), outcome.RoleARN)...)
 	if err == nil {
-		resp.Diagnostics.Append(r.await(ctx, req.Config, &model, outcome)...)
+		resp.Diagnostics.Append(diagnoseUnproven(ctx, req.Config, want.ID(), outcome.Unproven)...)
 	}
 }
 
@@ -151,6 +151,9 @@ func (r *serverAccess) Update(ctx context.Context, req resource.UpdateRequest, r
 	if err != nil {
 		resp.Diagnostics.Append(diagnose("Server access was not updated", err)...)
 		if leftBehind(err) && outcome.Client.Exists() { // never lose a client that stayed, nor its secret
+			if prior.ClientID.ValueString() != outcome.Client.ID {
+				prior.ClientSecret = types.StringNull() // it was the other's
+			}
 			prior.setClient(i.kind, want, outcome.Client)
 			prior.setSecret(want, outcome.Client)
 			resp.Diagnostics.Append(resp.State.Set(ctx, &prior)...)
@@ -161,7 +164,7 @@ func (r *serverAccess) Update(ctx context.Context, req resource.UpdateRequest, r
 	resp.Diagnostics.Append(remember(ctx, resp.Private, onboarding.Reference{OnboardingID: outcome.OnboardingID, ClientID: outcome.Client.ID})...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, &model)...)
 	resp.Diagnostics.Append(identify(ctx, resp.Identity, want.Name(), outcome.RoleARN)...)
-	resp.Diagnostics.Append(r.await(ctx, req.Config, &model, outcome)...)
+	resp.Diagnostics.Append(diagnoseUnproven(ctx, req.Config, want.ID(), outcome.Unproven)...)
 }
 
 func (r *serverAccess) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {

@@ -11,37 +11,27 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
-	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
-	"github.com/oidcs3/terraform-provider-oidcs3/internal/onboarding"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/probe"
 )
 
-// await waits until the server gets credentials, where it was let in just now. What was made stands whatever comes out:
-// nothing here is an error.
-func (r *serverAccess) await(ctx context.Context, config tfsdk.Config, model *serverAccessModel, outcome onboarding.Outcome) diag.Diagnostics {
-	secret := idp.Secret(model.ClientSecret.ValueString())
-	if !outcome.Opened || !model.WaitForAccess.ValueBool() || secret == "" {
+// diagnoseUnproven says why it is not known that AWS honours what was given. That stands whatever the reason: nothing
+// here is an error.
+func diagnoseUnproven(ctx context.Context, config tfsdk.Config, id string, reason error) diag.Diagnostics {
+	if reason == nil {
 		return nil
 	}
-	clients, err := r.clouds.awsClients(ctx)
-	if err != nil {
-		return diagnose("AWS cannot be used", err)
-	}
-	err = clients.probe.Wait(ctx, model.ServerConfiguration.ValueString(), secret)
-	if err == nil {
-		return nil
-	}
-	if unreachable, ok := errors.AsType[*probe.Unreachable](err); ok {
-		var asked types.Bool
-		diags := config.GetAttribute(ctx, path.Root("wait_for_access"), &asked)
+	attribute := path.Root("wait_for_access")
+	if unreachable, ok := errors.AsType[*probe.Unreachable](reason); ok {
+		var asked types.Bool // by default, the wait is for those whose network lets them
+		diags := config.GetAttribute(ctx, attribute, &asked)
 		if asked.ValueBool() {
-			diags.AddAttributeWarning(path.Root("wait_for_access"), "Access was given, and could not be tried",
-				fmt.Sprintf("Access of %s stands. Whether AWS honours it already is not known: %s", model.ID.ValueString(), sentence(unreachable)))
+			diags.AddAttributeWarning(attribute, "Access was given, and could not be tried",
+				fmt.Sprintf("Access of %s stands. Whether AWS honours it already is not known: %s", id, sentence(unreachable)))
 		}
-		tflog.Info(ctx, "access was not tried: the token endpoint, STS or the vending service cannot be reached", map[string]any{"error": err.Error()})
+		tflog.Info(ctx, "access was not tried: the token endpoint, STS or the vending service cannot be reached", map[string]any{"error": reason.Error()})
 		return diags
 	}
-	return diag.Diagnostics{diag.NewAttributeWarningDiagnostic(path.Root("wait_for_access"), "Access was given, and is not honoured yet",
+	return diag.Diagnostics{diag.NewAttributeWarningDiagnostic(attribute, "Access was given, and is not honoured yet",
 		fmt.Sprintf("Access of %s stands as configured, but %s\n\nIAM may need more time. oidcs3-upload doctor on the server says what is missing if it stays so.",
-			model.ID.ValueString(), sentence(err)))}
+			id, sentence(reason)))}
 }
