@@ -22,6 +22,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/layers"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox/edge"
 )
@@ -116,6 +117,9 @@ func measure(ctx context.Context, s settings, idp string, servers int) error {
 	if err := b.prepare(); err != nil {
 		return err
 	}
+	if err := b.terraform(ctx, "init", "on", false, "init"); err != nil {
+		return err
+	}
 	b.limit(s.writes)
 	if err := b.terraform(ctx, "create", "on", s.writes, "apply", "-auto-approve", "-refresh=false"); err != nil {
 		return err
@@ -150,6 +154,11 @@ func (b *bench) limit(on bool) {
 const configuration = `
 terraform {
   required_providers { oidcs3 = { source = "oidcs3/oidcs3" } }
+  # As in terraform/servers. A local state is written anew after every single resource, which takes hours of a large run.
+  backend "s3" {
+    bucket = %q
+    key    = "servers.tfstate"
+  }
 }
 variable "level" { default = "write" }
 variable "servers" { type = map(string) }
@@ -179,16 +188,19 @@ func (b *bench) prepare() error {
 	if err != nil {
 		return err
 	}
-	rc := fmt.Sprintf("provider_installation {\n dev_overrides { %q = %q }\n direct {}\n}\n", "registry.terraform.io/oidcs3/oidcs3", filepath.Dir(b.provider))
+	rc, err := layers.CLIConfig(b.dir, b.provider)
+	if err != nil {
+		return err
+	}
 	for name, content := range map[string]string{
-		"main.tf": fmt.Sprintf(configuration, env["OIDCS3_SANDBOX_BUCKET"], b.idp), "terraform.tfvars.json": string(servers),
-		"identity.json": string(identity), "terraformrc": rc,
+		"main.tf": fmt.Sprintf(configuration, env["OIDCS3_SANDBOX_BUCKET"], env["OIDCS3_SANDBOX_BUCKET"], b.idp), "terraform.tfvars.json": string(servers),
+		"identity.json": string(identity),
 	} {
 		if err := os.WriteFile(filepath.Join(b.dir, name), []byte(content), 0o600); err != nil {
 			return err
 		}
 	}
-	b.env = append(os.Environ(), "TF_CLI_CONFIG_FILE="+filepath.Join(b.dir, "terraformrc"), "CHECKPOINT_DISABLE=1")
+	b.env = append(os.Environ(), "TF_CLI_CONFIG_FILE="+rc, "CHECKPOINT_DISABLE=1")
 	for name, value := range env {
 		b.env = append(b.env, name+"="+value)
 	}
@@ -209,7 +221,11 @@ func (b *bench) identity(env map[string]string) map[string]any {
 // terraform runs terraform and prints a line of the table.
 func (b *bench) terraform(ctx context.Context, what, bulk string, show bool, args ...string) error {
 	b.clouds.Edge().Calls().Clear()
-	cmd := exec.CommandContext(ctx, "terraform", append(args, "-input=false", "-no-color", "-compact-warnings", "-parallelism="+strconv.Itoa(b.parallel))...)
+	args = append(args, "-input=false", "-no-color")
+	if args[0] != "init" {
+		args = append(args, "-compact-warnings", "-parallelism="+strconv.Itoa(b.parallel))
+	}
+	cmd := exec.CommandContext(ctx, "terraform", args...)
 	cmd.Dir, cmd.Env = b.dir, append(slices.Clone(b.env), "OIDCS3_BULK_READS="+strconv.FormatBool(bulk == "on"))
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -231,7 +247,7 @@ func (b *bench) terraform(ctx context.Context, what, bulk string, show bool, arg
 	if !show {
 		return nil
 	}
-	calls := b.clouds.Edge().Calls().Calls()
+	calls := slices.DeleteFunc(b.clouds.Edge().Calls().Calls(), func(c edge.Call) bool { return c.Service == "s3" }) // Terraform's own state
 	toIDP, refused := 0, 0
 	for _, c := range calls {
 		if slices.Contains(services[b.idp], c.Service) {
