@@ -1,13 +1,9 @@
 package provider_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -64,19 +60,9 @@ resource "oidcs3_server_access" "this" {
 // shared by all servers of a run, so a run of one server pays them alone. Waiting for access, which is the server's own
 // first token and session, is counted by itself.
 func TestAccServerAccess_calls(t *testing.T) {
-	if os.Getenv("TF_ACC") == "" {
-		t.Skip("TF_ACC is not set")
-	}
-	own, err := sandbox.Start(context.Background(), sandbox.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = own.Close() })
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "main.tf"), []byte(callsConfiguration), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	terraform := terraformIn(t, dir, own.Env())
+	w := newWorkplace(t)
+	own, dir := w.clouds, w.dir(callsConfiguration)
+	terraform := func(args ...string) { t.Helper(); w.terraform(dir, append(args, "-input=false", "-no-color")...) }
 	// The most calls in all of a create, a plan without changes and a destroy.
 	type most struct{ apply, plan, destroy int }
 	levels := map[string]string{}
@@ -153,31 +139,4 @@ func identityOf(s *sandbox.Sandbox, idp string) string {
 		panic(err)
 	}
 	return string(text)
-}
-
-// terraformIn returns how to run terraform in a directory, with the provider built from this tree.
-func terraformIn(t *testing.T, dir string, env map[string]string) func(args ...string) {
-	t.Helper()
-	bin := t.TempDir()
-	build := exec.Command("go", "build", "-o", filepath.Join(bin, "terraform-provider-oidcs3"), "../..")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build the provider: %v\n%s", err, out)
-	}
-	rc := filepath.Join(bin, "terraformrc")
-	overrides := fmt.Sprintf("provider_installation {\n dev_overrides {\n \"registry.terraform.io/oidcs3/oidcs3\" = %q\n }\n direct {}\n}\n", bin)
-	if err := os.WriteFile(rc, []byte(overrides), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	environment := append(os.Environ(), "TF_CLI_CONFIG_FILE="+rc, "CHECKPOINT_DISABLE=1")
-	for name, value := range env {
-		environment = append(environment, name+"="+value)
-	}
-	return func(args ...string) {
-		t.Helper()
-		cmd := exec.Command("terraform", append(args, "-input=false", "-no-color")...)
-		cmd.Dir, cmd.Env = dir, environment
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("terraform %s: %v\n%s", args[0], err, out)
-		}
-	}
 }

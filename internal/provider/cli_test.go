@@ -32,17 +32,7 @@ type workspace struct {
 // newWorkspace writes the files and serves the providers, by their addresses ("hashicorp/aws"), beside oidcs3.
 func newWorkspace(t *testing.T, files map[string]string, others map[string]func() tfprotov6.ProviderServer) *workspace {
 	t.Helper()
-	if os.Getenv("TF_ACC") == "" {
-		t.Skip("acceptance tests need TF_ACC")
-	}
-	w := &workspace{t: t, dir: t.TempDir(), program: os.Getenv("TF_ACC_TERRAFORM_PATH")}
-	if w.program == "" {
-		path, err := exec.LookPath("terraform")
-		if err != nil {
-			t.Skip("terraform is not on the PATH")
-		}
-		w.program = path
-	}
+	w := &workspace{t: t, dir: t.TempDir(), program: program(t)}
 	for name, text := range files {
 		w.write(name, text)
 	}

@@ -7,51 +7,14 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox/edge"
 )
-
-// workplace is a sandbox of its own, the provider's binary, and directories with a Terraform state each.
-type workplace struct {
-	t      *testing.T
-	clouds *sandbox.Sandbox
-	bin    string
-	env    []string
-}
-
-func newWorkplace(t *testing.T) *workplace {
-	t.Helper()
-	if os.Getenv("TF_ACC") == "" {
-		t.Skip("TF_ACC is not set")
-	}
-	own, err := sandbox.Start(context.Background(), sandbox.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = own.Close() })
-	w := &workplace{t: t, clouds: own, bin: t.TempDir()}
-	build := exec.Command("go", "build", "-o", filepath.Join(w.bin, "terraform-provider-oidcs3"), "../..")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build the provider: %v\n%s", err, out)
-	}
-	rc := filepath.Join(w.bin, "terraformrc")
-	overrides := fmt.Sprintf("provider_installation {\n dev_overrides {\n \"registry.terraform.io/oidcs3/oidcs3\" = %q\n }\n direct {}\n}\n", w.bin)
-	if err := os.WriteFile(rc, []byte(overrides), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	w.env = append(os.Environ(), "TF_CLI_CONFIG_FILE="+rc, "CHECKPOINT_DISABLE=1")
-	for name, value := range own.Env() {
-		w.env = append(w.env, name+"="+value)
-	}
-	return w
-}
 
 const interruptedConfiguration = `
 terraform {
@@ -78,21 +41,11 @@ resource "oidcs3_server_access" "this" {
 }
 `
 
-// state makes a directory with a configuration of one server, and so a Terraform state.
-func (w *workplace) state() string {
-	w.t.Helper()
-	dir := w.t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "main.tf"), []byte(interruptedConfiguration), 0o600); err != nil {
-		w.t.Fatal(err)
-	}
-	return dir
-}
-
 // start starts terraform in the directory of a state.
 func (w *workplace) start(dir, server, suffix, verb string) (*exec.Cmd, *bytes.Buffer) {
 	w.t.Helper()
 	env := w.clouds.Env()
-	cmd := exec.Command("terraform", verb, "-auto-approve", "-input=false", "-no-color", fmt.Sprintf(`-var=servers={%q:"write"}`, server),
+	cmd := exec.Command(w.program, verb, "-auto-approve", "-input=false", "-no-color", fmt.Sprintf(`-var=servers={%q:"write"}`, server),
 		"-var=audience="+env["OIDCS3_SANDBOX_AUTH0_AUDIENCE"+suffix], "-var=provider_arn="+env["OIDCS3_SANDBOX_AUTH0_OIDC_PROVIDER_ARN"+suffix])
 	cmd.Dir, cmd.Env = dir, w.env
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -175,7 +128,7 @@ func TestAccInterrupted(t *testing.T) {
 			t.Run(how+" in "+strings.ReplaceAll(operation, "/", "_"), func(t *testing.T) {
 				t.Parallel()
 				w := newWorkplace(t)
-				dir, server := w.state(), fmt.Sprintf("cut-%d-%d", i, len(how))
+				dir, server := w.dir(interruptedConfiguration), fmt.Sprintf("cut-%d-%d", i, len(how))
 				come := w.hold(operation, server)
 				cmd, out := w.start(dir, server, "", "apply")
 				come()
@@ -224,8 +177,8 @@ func (w *workplace) kill(terraform int) {
 func TestAccTwoAtOnce(t *testing.T) {
 	w := newWorkplace(t)
 	t.Run("one server", func(t *testing.T) {
-		w := &workplace{t: t, clouds: w.clouds, bin: w.bin, env: w.env}
-		dirs := []string{w.state(), w.state()}
+		w := w.with(t)
+		dirs := []string{w.dir(interruptedConfiguration), w.dir(interruptedConfiguration)}
 		outs, errs := w.together(dirs, []string{"contested", "contested"}, "")
 		winner := 0
 		if errs[0] != nil {
@@ -249,8 +202,8 @@ func TestAccTwoAtOnce(t *testing.T) {
 		}
 	})
 	t.Run("different servers in azp mode", func(t *testing.T) {
-		w := &workplace{t: t, clouds: w.clouds, bin: w.bin, env: w.env}
-		dirs, servers := []string{w.state(), w.state()}, []string{"apart-1", "apart-2"}
+		w := w.with(t)
+		dirs, servers := []string{w.dir(interruptedConfiguration), w.dir(interruptedConfiguration)}, []string{"apart-1", "apart-2"}
 		outs, errs := w.together(dirs, servers, "_AZP")
 		if errs[0] != nil || errs[1] != nil {
 			t.Fatalf("%v\n%s\n%s", errs, outs[0], outs[1])

@@ -1,8 +1,6 @@
 package provider_test
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -41,10 +39,7 @@ func TestAccServerAccess_neighbours(t *testing.T) {
 	w := newWorkplace(t)
 	plan := func(verb, server, prefix string, more ...string) string {
 		t.Helper()
-		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, "main.tf"), []byte(neighbourConfiguration), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		dir := w.dir(neighbourConfiguration)
 		args := append([]string{verb, "-input=false", "-no-color", "-var=auth0=" + identityOf(w.clouds, "auth0"), "-var=server=" + server, "-var=prefix=" + prefix}, more...)
 		return strings.Join(strings.Fields(string(w.terraform(dir, args...))), " ")
 	}

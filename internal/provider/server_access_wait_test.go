@@ -48,19 +48,14 @@ func TestAccWaitsForAccess(t *testing.T) {
 	t.Parallel()
 	w := newWorkplace(t)
 	w.clouds.Authorization().SetRolePropagation(5 * time.Second)
-	upload := filepath.Join(w.bin, "oidcs3-upload")
-	if out, err := exec.Command("go", "build", "-o", upload, "../../cmd/oidcs3-upload").CombinedOutput(); err != nil {
-		t.Fatalf("build the host binary: %v\n%s", err, out)
-	}
+	upload := w.build("../../cmd/oidcs3-upload", "oidcs3-upload")
 	for _, test := range []struct {
 		name, wait string
 		code       int
 	}{{"by default", "", 0}, {"not", "-var=wait=false", 4}} {
 		t.Run(test.name, func(t *testing.T) {
-			dir := t.TempDir()
-			if err := os.WriteFile(filepath.Join(dir, "main.tf"), []byte(waitingConfiguration), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			w := w.with(t)
+			dir := w.dir(waitingConfiguration)
 			variables := []string{"-auto-approve", "-input=false", "-var=auth0=" + identityOf(w.clouds, "auth0")}
 			if test.wait != "" {
 				variables = append(variables, test.wait)
@@ -85,18 +80,4 @@ func TestAccWaitsForAccess(t *testing.T) {
 			w.terraform(dir, append([]string{"destroy"}, variables...)...)
 		})
 	}
-}
-
-// terraform runs terraform in a directory and returns its standard output.
-func (w *workplace) terraform(dir string, args ...string) []byte {
-	w.t.Helper()
-	cmd := exec.Command("terraform", args...)
-	cmd.Dir, cmd.Env = dir, w.env
-	var problems strings.Builder
-	cmd.Stderr = &problems
-	out, err := cmd.Output()
-	if err != nil {
-		w.t.Fatalf("terraform %s: %v\n%s%s", args[0], err, out, &problems)
-	}
-	return out
 }

@@ -1,0 +1,102 @@
+package provider_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/layers"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox"
+)
+
+// workplace is a sandbox of its own with the binaries of the CLI and the provider: for what must not meet other tests'
+// servers, or ends processes.
+type workplace struct {
+	t       *testing.T
+	clouds  *sandbox.Sandbox
+	program string
+	bin     string
+	env     []string
+}
+
+func newWorkplace(t *testing.T) *workplace {
+	t.Helper()
+	w := &workplace{t: t, program: program(t), bin: t.TempDir()}
+	own, err := sandbox.Start(context.Background(), sandbox.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = own.Close() })
+	w.clouds = own
+	binary := w.build("../..", "terraform-provider-oidcs3")
+	rc, err := layers.CLIConfig(w.bin, binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.env = append(os.Environ(), "TF_CLI_CONFIG_FILE="+rc, "CHECKPOINT_DISABLE=1")
+	for name, value := range own.Env() {
+		w.env = append(w.env, name+"="+value)
+	}
+	return w
+}
+
+// program is the CLI under test: terraform, or what TF_ACC_TERRAFORM_PATH names. Acceptance tests are skipped without
+// TF_ACC.
+func program(t *testing.T) string {
+	t.Helper()
+	if os.Getenv("TF_ACC") == "" {
+		t.Skip("acceptance tests need TF_ACC")
+	}
+	if path := os.Getenv("TF_ACC_TERRAFORM_PATH"); path != "" {
+		return path
+	}
+	path, err := exec.LookPath("terraform")
+	if err != nil {
+		t.Skip("terraform is not on the PATH")
+	}
+	return path
+}
+
+// with is the workplace for a part of the test.
+func (w *workplace) with(t *testing.T) *workplace {
+	part := *w
+	part.t = t
+	return &part
+}
+
+// build builds a command of this module, and returns its path.
+func (w *workplace) build(source, name string) string {
+	w.t.Helper()
+	path := filepath.Join(w.bin, name)
+	if out, err := exec.Command("go", "build", "-o", path, source).CombinedOutput(); err != nil {
+		w.t.Fatalf("build %s: %v\n%s", name, err, out)
+	}
+	return path
+}
+
+// dir makes a directory with a configuration, and so a Terraform state.
+func (w *workplace) dir(configuration string) string {
+	w.t.Helper()
+	dir := w.t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "main.tf"), []byte(configuration), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	return dir
+}
+
+// terraform runs the CLI in a directory, which must succeed, and returns its standard output.
+func (w *workplace) terraform(dir string, args ...string) []byte {
+	w.t.Helper()
+	cmd := exec.Command(w.program, args...) //nolint:gosec // the CLI under test
+	cmd.Dir, cmd.Env = dir, w.env
+	var problems strings.Builder
+	cmd.Stderr = &problems
+	out, err := cmd.Output()
+	if err != nil {
+		w.t.Fatalf("terraform %s: %v\n%s%s", args[0], err, out, &problems)
+	}
+	return out
+}
