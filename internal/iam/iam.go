@@ -2,14 +2,12 @@ package iam
 
 import (
 	"context"
-	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsiam "github.com/aws/aws-sdk-go-v2/service/iam"
 
-	"github.com/oidcs3/terraform-provider-oidcs3/internal/apierror"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/apierror/awserror"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/fold"
 )
@@ -119,23 +117,10 @@ func call[In, Out any](ctx context.Context, operation, object string, input In,
 func callOnce[In, Out any](ctx context.Context, clock Clock, operation, object string, input In,
 	method func(context.Context, In, ...func(*awsiam.Options)) (Out, error),
 ) (Out, error) {
-	for attempt := 1; ; attempt++ {
-		out, err := method(ctx, input, func(o *awsiam.Options) { o.Retryer, o.RetryMaxAttempts = aws.NopRetryer{}, 0 })
-		err = awserror.From(service, operation, object, err)
-		if !apierror.Is(err, apierror.Throttled) || attempt == throttledAttempts {
-			return out, err
-		}
-		if clock.Sleep(ctx, backoff(attempt)) != nil {
-			return out, err
-		}
-	}
-}
-
-// throttledAttempts with backoff wait for about a minute in all.
-const throttledAttempts = 8
-
-// backoff is half fixed and half random, from 1 to at most 16 seconds.
-func backoff(attempt int) time.Duration {
-	d := min(time.Second<<(attempt-1), 16*time.Second)
-	return d/2 + rand.N(d/2) //nolint:gosec // spreads callers, guards nothing
+	var out Out
+	err := awserror.WhileThrottled(ctx, clock.Sleep, func() (err error) {
+		out, err = method(ctx, input, func(o *awsiam.Options) { o.Retryer, o.RetryMaxAttempts = aws.NopRetryer{}, 0 })
+		return awserror.From(service, operation, object, err)
+	})
+	return out, err
 }

@@ -156,7 +156,7 @@ func TestCreateIsNeverRepeatedAfterItMayHaveHappened(t *testing.T) {
 	}{
 		"created":           {answer: created, calls: 1},
 		"throttled, then":   {answer: first(throttled, throttled, created), calls: 3},
-		"throttled for all": {answer: throttled, calls: 8, kind: apierror.Throttled},
+		"throttled for all": {answer: throttled, calls: 28, kind: apierror.Throttled},
 		"500":               {answer: fail(500, "ServiceFailure", "oops"), calls: 1, kind: apierror.Ambiguous},
 		"503":               {answer: fail(503, "ServiceUnavailable", "oops"), calls: 1, kind: apierror.Ambiguous},
 		"502, no XML":       {answer: func(_ int, w http.ResponseWriter, _ url.Values) { w.WriteHeader(502) }, calls: 1, kind: apierror.Ambiguous},

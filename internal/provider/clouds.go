@@ -18,6 +18,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/apierror/awserror"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/iam"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp/cognito"
@@ -209,6 +210,9 @@ func (c *clouds) awsConfig(ctx context.Context) (aws.Config, endpointSettings, e
 	if config.Region == "" {
 		return aws.Config{}, endpoints, errors.New("the AWS region is missing: set aws.region in the provider block, or AWS_REGION")
 	}
+	// The retryer bounds attempts by what failed, where the SDK knows but one bound.
+	retryer := config.Retryer
+	config.Retryer, config.RetryMaxAttempts = func() aws.Retryer { return awserror.Patient(retryer()) }, 0
 	return config, endpoints, verifyAccount(ctx, config, base)
 }
 

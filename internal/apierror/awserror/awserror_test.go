@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -120,5 +121,41 @@ func TestAttempts(t *testing.T) {
 				t.Errorf("%s: %v of kind %v, want %v", name, err, apierror.KindOf(err), c.kind)
 			}
 		}
+	}
+}
+
+// TestPatient has a call refused over and over: for its rate for minutes, for anything else as often as the SDK would.
+func TestPatient(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		err           error
+		least, most   int
+		shortest, max time.Duration
+	}{
+		"throttled":   {code(400, "Throttling"), 20, 40, 2 * time.Minute, 8 * time.Minute},
+		"unavailable": {code(503, "ServiceUnavailable"), 4, 4, 0, time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := awserror.Patient(retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts = 4 }))
+			if !r.IsErrorRetryable(c.err) || r.MaxAttempts() != 0 {
+				t.Fatalf("retryable %t, at most %d attempts", r.IsErrorRetryable(c.err), r.MaxAttempts())
+			}
+			attempts, waited := 0, time.Duration(0)
+			for {
+				attempts++
+				d, err := r.RetryDelay(attempts, c.err)
+				if err != nil {
+					if !errors.Is(err, c.err) {
+						t.Errorf("it ends with %v", err)
+					}
+					break
+				}
+				waited += d
+			}
+			if attempts < c.least || attempts > c.most || waited < c.shortest || waited > c.max {
+				t.Errorf("%d attempts in %v", attempts, waited)
+			}
+		})
 	}
 }

@@ -27,7 +27,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -148,22 +147,12 @@ func call[In, Out any](ctx context.Context, p *Provider, operation, object strin
 func callOnce[In, Out any](ctx context.Context, p *Provider, operation, object string, input In,
 	method func(context.Context, In, ...func(*cognitoidp.Options)) (Out, error),
 ) (Out, error) {
-	for attempt := 1; ; attempt++ {
-		out, err := method(ctx, input, func(o *cognitoidp.Options) { o.Region, o.Retryer, o.RetryMaxAttempts = p.region, aws.NopRetryer{}, 0 })
-		err = awserror.From(service, operation, object, err)
-		if !apierror.Is(err, apierror.Throttled) || attempt == throttledAttempts || p.sleep(ctx, backoff(attempt)) != nil {
-			return out, err
-		}
-	}
-}
-
-// throttledAttempts with backoff wait for about a minute in all.
-const throttledAttempts = 8
-
-// backoff is half fixed and half random, from 1 to at most 16 seconds.
-func backoff(attempt int) time.Duration {
-	d := min(time.Second<<(attempt-1), 16*time.Second)
-	return d/2 + rand.N(d/2) //nolint:gosec // spreads callers, guards nothing
+	var out Out
+	err := awserror.WhileThrottled(ctx, p.sleep, func() (err error) {
+		out, err = method(ctx, input, func(o *cognitoidp.Options) { o.Region, o.Retryer, o.RetryMaxAttempts = p.region, aws.NopRetryer{}, 0 })
+		return awserror.From(service, operation, object, err)
+	})
+	return out, err
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -386,7 +386,7 @@ func TestCreateIsOneAttempt(t *testing.T) {
 		"quota":              {fault{status: 400, code: "LimitExceededException"}, apierror.Invalid, 1, 0},
 		"flow":               {fault{status: 400, code: "InvalidOAuthFlowException"}, apierror.Invalid, 1, 0},
 		"throttled once":     {fault{status: 400, code: "TooManyRequestsException"}, 0, 2, 1},
-		"throttled for ever": {fault{status: 400, code: "TooManyRequestsException", forever: true}, apierror.Throttled, 8, 0},
+		"throttled for ever": {fault{status: 400, code: "TooManyRequestsException", forever: true}, apierror.Throttled, 28, 0},
 	} {
 		f := newFake(t)
 		p := f.provider()
