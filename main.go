@@ -2,13 +2,10 @@
 package main
 
 import (
-	"context"
 	"flag"
 	"log"
-	"os"
-	"runtime/debug"
 
-	"github.com/hashicorp/terraform-plugin-framework/providerserver"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6/tf6server"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/provider"
 )
@@ -16,22 +13,15 @@ import (
 // version is set by the linker.
 var version = "dev"
 
-// gcPercent trades a little time for memory: a run over thousands of servers shares its machine with Terraform, whose own
-// memory grows as fast. GOGC overrides it.
-const gcPercent = 50
-
 func main() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 	var attachable bool
 	flag.BoolVar(&attachable, "debug", false, "keep running for a debugger and print how Terraform attaches to this process")
 	flag.Parse()
-	err := providerserver.Serve(context.Background(), provider.New(version), providerserver.ServeOpts{
-		Address: "registry.terraform.io/oidcs3/oidcs3",
-		Debug:   attachable,
-	})
-	if err != nil {
+	var options []tf6server.ServeOpt
+	if attachable {
+		options = append(options, tf6server.WithManagedDebug())
+	}
+	if err := tf6server.Serve("registry.terraform.io/oidcs3/oidcs3", provider.Server(version), options...); err != nil {
 		log.Fatal(err)
 	}
 }

@@ -68,8 +68,8 @@ func run(ctx context.Context, s settings, servers, idps []string) error {
 		return fmt.Errorf("build the provider: %w\n%s", err, out)
 	}
 	fmt.Printf("Auth0: %g requests a second, bucket of %d; %v for every answer; terraform -parallelism=%d\n\n", s.rate, s.burst, latency, s.parallel)
-	fmt.Println("| identity provider | servers | operation | bulk reads | API calls | of these to the identity provider | refused (429) | wall time | provider's peak memory |")
-	fmt.Println("|---|---|---|---|---|---|---|---|---|")
+	fmt.Println("| identity provider | servers | operation | bulk reads | API calls | of these to the identity provider | refused (429) | wall time | CPU: all, provider | provider's peak memory |")
+	fmt.Println("|---|---|---|---|---|---|---|---|---|---|")
 	for _, idp := range idps {
 		for _, count := range servers {
 			n, err := strconv.Atoi(count)
@@ -233,13 +233,13 @@ func (b *bench) terraform(ctx context.Context, what, bulk string, show bool, arg
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	peak := make(chan int64, 1)
+	seen := make(chan usage, 1)
 	done := make(chan struct{})
-	go watch(b.provider, done, peak)
+	go watch(b.provider, done, seen)
 	err := cmd.Wait()
 	wall := time.Since(begin)
 	close(done)
-	memory := <-peak
+	provider := <-seen
 	if err != nil {
 		text := out.String()
 		return fmt.Errorf("terraform %s: %w\n%s", args[0], err, text[max(0, len(text)-2000):])
@@ -257,19 +257,30 @@ func (b *bench) terraform(ctx context.Context, what, bulk string, show bool, arg
 			refused++
 		}
 	}
-	fmt.Printf("| %s | %d | %s | %s | %d | %d | %d | %.1f s | %d MiB |\n", b.idp, b.servers, what, bulk, len(calls), toIDP, refused, wall.Seconds(), memory>>20)
+	fmt.Printf("| %s | %d | %s | %s | %d | %d | %d | %.1f s | %.0f s, %.0f s | %d MiB |\n", b.idp, b.servers, what, bulk, len(calls), toIDP, refused,
+		wall.Seconds(), (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), provider.cpu.Seconds(), provider.memory>>20)
 	return nil
 }
 
-// watch samples the peak memory (VmHWM) of every process of the binary until done.
-func watch(binary string, done <-chan struct{}, peak chan<- int64) {
-	var most int64
+// usage is what the processes of a binary took.
+type usage struct {
+	memory int64         // peak of the largest, bytes (VmHWM)
+	cpu    time.Duration // of all, user and system
+}
+
+// watch samples the processes of the binary until done.
+func watch(binary string, done <-chan struct{}, seen chan<- usage) {
+	var u usage
+	cpu := map[string]time.Duration{}
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		select {
 		case <-done:
-			peak <- most
+			for _, d := range cpu {
+				u.cpu += d
+			}
+			seen <- u
 			return
 		case <-tick.C:
 			processes, err := filepath.Glob("/proc/[0-9]*/exe")
@@ -278,15 +289,17 @@ func watch(binary string, done <-chan struct{}, peak chan<- int64) {
 			}
 			for _, exe := range processes {
 				if target, err := os.Readlink(exe); err == nil && target == binary {
-					most = max(most, highWater(filepath.Join(filepath.Dir(exe), "status")))
+					process := filepath.Dir(exe)
+					u.memory = max(u.memory, highWater(process))
+					cpu[process] = max(cpu[process], processorTime(process))
 				}
 			}
 		}
 	}
 }
 
-func highWater(status string) int64 {
-	text, err := os.ReadFile(status) //nolint:gosec // below /proc
+func highWater(process string) int64 {
+	text, err := os.ReadFile(filepath.Join(process, "status")) //nolint:gosec // below /proc
 	if err != nil {
 		return 0
 	}
@@ -297,4 +310,20 @@ func highWater(status string) int64 {
 		}
 	}
 	return 0
+}
+
+// processorTime is utime and stime of proc(5), which are in hundredths of a second.
+func processorTime(process string) time.Duration {
+	text, err := os.ReadFile(filepath.Join(process, "stat")) //nolint:gosec // below /proc
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(text), ") ") // the name may have blanks
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.ParseInt(fields[11], 10, 64)
+	system, _ := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * 10 * time.Millisecond
 }

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
@@ -54,7 +53,7 @@ func withClouds(m *testing.M) int {
 }
 
 var factories = map[string]func() (tfprotov6.ProviderServer, error){
-	"oidcs3": providerserver.NewProtocol6WithError(provider.New("test")()),
+	"oidcs3": func() (tfprotov6.ProviderServer, error) { return provider.Server("test")(), nil },
 }
 
 const address = "oidcs3_server_access.this"

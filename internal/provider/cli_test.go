@@ -13,7 +13,6 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
-	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6/tf6server"
 
@@ -43,7 +42,7 @@ func newWorkspace(t *testing.T, files map[string]string, others map[string]func(
 			reattach[host+address] = reached
 		}
 	}
-	serve("oidcs3/oidcs3", providerserver.NewProtocol6(provider.New("test")()))
+	serve("oidcs3/oidcs3", provider.Server("test"))
 	for address, server := range others {
 		serve(address, server)
 	}

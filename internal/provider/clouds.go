@@ -31,6 +31,7 @@ import (
 // clouds makes the adapters and controllers of one run, each when first needed and then once.
 type clouds struct {
 	settings *settings
+	life     context.Context //nolint:containedctx // with the run's loggers, for clients that outlive the call that needs them first
 	prefixes prefixes
 
 	mu          sync.Mutex
@@ -52,8 +53,8 @@ type awsClients struct {
 	probe    *probe.Probe
 }
 
-func newClouds(s *settings) *clouds {
-	return &clouds{settings: s, controllers: map[controllerKey]*onboarding.Controller{}}
+func newClouds(ctx context.Context, s *settings) *clouds {
+	return &clouds{settings: s, life: context.WithoutCancel(ctx), controllers: map[controllerKey]*onboarding.Controller{}}
 }
 
 // region is the region of the configured AWS client.
@@ -95,9 +96,7 @@ func (c *clouds) controller(ctx context.Context, i identity) (*onboarding.Contro
 	if controller, ok := c.controllers[key]; ok {
 		return controller, nil
 	}
-	// The context of the first request must not end the client's life.
-	background := context.WithoutCancel(ctx)
-	clients, err := c.identityProvider(background, amazon, key)
+	clients, err := c.identityProvider(amazon, key)
 	if err != nil {
 		return nil, err
 	}
@@ -117,8 +116,8 @@ func (c *clouds) controller(ctx context.Context, i identity) (*onboarding.Contro
 	return controller, nil
 }
 
-func (c *clouds) identityProvider(ctx context.Context, amazon *awsClients, key controllerKey) (idp.Provider, error) {
-	warn := func(message string) { tflog.Warn(ctx, message) }
+func (c *clouds) identityProvider(amazon *awsClients, key controllerKey) (idp.Provider, error) {
+	warn := func(message string) { tflog.Warn(c.life, message) }
 	switch key.kind {
 	case idp.Auth0:
 		return c.settings.auth0.provider(c.userAgent(), warn)
@@ -150,8 +149,7 @@ func (c *clouds) awsClients(ctx context.Context) (*awsClients, error) {
 		}
 		return aws.String(url.ValueString())
 	}
-	background := context.WithoutCancel(ctx) // the context of the first request must not end the clients' life
-	notice := func(message string) { tflog.Warn(background, message) }
+	notice := func(message string) { tflog.Warn(c.life, message) }
 	web, err := awsconfig.HTTPClient("")
 	if err != nil {
 		return nil, err

@@ -3,8 +3,8 @@ package provider_test
 import (
 	"testing"
 
-	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/provider"
@@ -14,10 +14,7 @@ import (
 // argument's path, which Terraform's text does not always show.
 func TestDiagnosticsNameTheAttribute(t *testing.T) {
 	t.Parallel()
-	s, err := providerserver.NewProtocol6WithError(provider.New("test")())()
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := provider.Server("test")()
 	schema, err := s.GetProviderSchema(t.Context(), &tfprotov6.GetProviderSchemaRequest{})
 	if err != nil {
 		t.Fatal(err)

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
@@ -30,7 +29,7 @@ type wire struct {
 
 func newWire(t *testing.T, settings map[string]string) *wire {
 	t.Helper()
-	w := &wire{t: t, server: providerserver.NewProtocol6(provider.New("test")())()}
+	w := &wire{t: t, server: provider.Server("test")()}
 	var err error
 	if w.schemas, err = w.server.GetProviderSchema(t.Context(), &tfprotov6.GetProviderSchemaRequest{}); err != nil {
 		t.Fatal(err)
@@ -178,7 +177,7 @@ func TestProtocol_moveFromRole(t *testing.T) {
 	w := newWire(t, development)
 	move := func(address, kind, state string) *tfprotov6.MoveResourceStateResponse {
 		t.Helper()
-		unconfigured := providerserver.NewProtocol6(provider.New("test")())()
+		unconfigured := provider.Server("test")()
 		moved, err := unconfigured.MoveResourceState(t.Context(), &tfprotov6.MoveResourceStateRequest{
 			SourceProviderAddress: address, SourceTypeName: kind, TargetTypeName: serverAccess, SourceState: &tfprotov6.RawState{JSON: []byte(state)},
 		})

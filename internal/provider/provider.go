@@ -109,7 +109,7 @@ func (p *oidcs3Provider) Configure(ctx context.Context, req provider.ConfigureRe
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	clouds := newClouds(settings)
+	clouds := newClouds(ctx, settings)
 	resp.ResourceData = clouds
 	resp.DataSourceData = clouds
 	resp.ListResourceData = clouds
