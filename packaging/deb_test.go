@@ -128,7 +128,7 @@ func TestDebianPackage(t *testing.T) {
 	r.dpkg("--install", buildPackage(t))
 
 	for _, name := range []string{"usr/bin/oidcs3-upload", "usr/share/man/man1/oidcs3-upload-serve.1.gz", "etc/oidcs3/environment",
-		"usr/lib/systemd/system/oidcs3-serve.service", "usr/share/bash-completion/completions/oidcs3-upload"} {
+		"usr/lib/systemd/system/oidcs3-watch@.service", "usr/share/bash-completion/completions/oidcs3-upload"} {
 		if info, err := os.Stat(r.path(name)); err != nil || info.Mode().Perm()&0o444 != 0o444 {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -148,12 +148,13 @@ func TestDebianPackage(t *testing.T) {
 	if err := os.MkdirAll(r.path(enabled), 0o755); err != nil { //nolint:gosec // as on a machine
 		t.Fatal(err)
 	}
-	for instance, of := range map[string]string{"oidcs3-serve": "oidcs3-serve", "oidcs3-token-daemon": "oidcs3-token-daemon"} {
+	for instance, of := range map[string]string{"oidcs3-serve": "oidcs3-serve", "oidcs3-watch@var-spool-uploads": "oidcs3-watch@"} {
 		if err := os.Symlink("/usr/lib/systemd/system/"+of+".service", r.path(enabled+instance+".service")); err != nil {
 			t.Fatal(err)
 		}
 	}
-	mine := map[string]string{"etc/oidcs3/config.json": "{}", "etc/oidcs3/client_secret": "hush", "var/lib/oidcs3/journal": "state"}
+	mine := map[string]string{"etc/oidcs3/config.json": "{}", "etc/oidcs3/client_secret": "hush", "etc/oidcs3/watch-var-spool-uploads": "WATCH_OPTIONS=--delete\n",
+		"var/lib/oidcs3/watch/var-spool-uploads/journal": "state"}
 	for name, text := range mine {
 		r.write(name, text, 0o600)
 	}

@@ -33,7 +33,7 @@ func readUnit(t *testing.T, name string) unit {
 func units(t *testing.T) []string {
 	t.Helper()
 	names, err := filepath.Glob("systemd/*.service")
-	if err != nil || len(names) != 3 {
+	if err != nil || len(names) != 4 {
 		t.Fatalf("units %v, %v", names, err)
 	}
 	return names

@@ -136,7 +136,7 @@ func (a *app) root() *cobra.Command {
 	}
 	root.AddCommand(a.uploadCommand(), a.downloadCommand(), a.listCommand(), a.deleteCommand(), a.getCredentialsCommand(),
 		a.keygenCommand(), a.versionCommand())
-	root.AddCommand(a.credentialDaemonCommand(), a.tokenDaemonCommand(), a.serveCommand())
+	root.AddCommand(a.watchCommand(), a.credentialDaemonCommand(), a.tokenDaemonCommand(), a.serveCommand())
 	root.AddCommand(a.cleanCommand(), a.doctorCommand())
 	return root
 }

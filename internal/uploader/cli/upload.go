@@ -38,22 +38,28 @@ func (a *app) uploadCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return a.upload(cmd.Context(), u, args) },
 	}
 	u.add(cmd)
+	u.addObject(cmd)
 	f := cmd.Flags()
 	f.BoolVarP(&u.recursive, "recursive", "r", false, "upload a directory and all below it")
 	f.StringArrayVar(&u.include, "include", nil, "with --recursive: only files that match, such as *.log or logs/**; may be repeated")
 	f.StringArrayVar(&u.exclude, "exclude", nil, "with --recursive: no file or directory that matches; may be repeated, and beats --include")
 	f.StringVar(&u.symlinks, "symlinks", string(tree.Skip), "with --recursive: skip symbolic links, follow them, or make them an error")
 	f.BoolVar(&u.ifNoneMatch, "if-none-match", false, "fail where an object has the key already")
+	f.BoolVar(&u.resume, "resume", false, "go on with an upload that was cut off, and keep what was sent if this one is cut off")
+	return cmd
+}
+
+// addObject adds the flags that say how objects are stored.
+func (u *uploadFlags) addObject(cmd *cobra.Command) {
+	f := cmd.Flags()
 	f.StringVar(&u.checksum, "checksum", string(transfer.CRC64NVME), "crc64nvme, crc32, crc32c or sha256")
 	f.StringVar(&u.checksumMode, "checksum-mode", "", "when_supported, or when_required for servers that refuse trailing checksums ($AWS_REQUEST_CHECKSUM_CALCULATION)")
 	f.StringVar(&u.contentType, "content-type", "", "media type (default: from the file's extension)")
 	f.StringVar(&u.storageClass, "storage-class", "", "S3 storage class")
-	f.BoolVar(&u.resume, "resume", false, "go on with an upload that was cut off, and keep what was sent if this one is cut off")
 	f.StringVar(&u.encryption, "sse", "", "server-side encryption: AES256 or aws:kms (default: the bucket's)")
 	f.StringVar(&u.kmsKeyID, "sse-kms-key-id", "", "KMS key for --sse aws:kms")
 	f.StringArrayVar(&u.tags, "tag", nil, "key=value, an object tag; may be repeated")
 	f.StringArrayVar(&u.metadata, "metadata", nil, "name=value, stored beside the object; may be repeated")
-	return cmd
 }
 
 // uploaded is the result of one upload.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/disk"
 )
 
 // File is a file that is only ever replaced as a whole: a reader sees the old one or the new one.
@@ -38,5 +40,5 @@ func (f File) write(content []byte) error {
 	if err := replace(tmp.Name(), f.Path); err != nil {
 		return err
 	}
-	return syncDir(dir)
+	return disk.SyncDir(dir)
 }

@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/disk"
 )
 
 // DownloadFile writes an object to the file name. The bytes go to a temporary file beside it, which takes its place
@@ -46,7 +48,7 @@ func (e *Engine) DownloadFile(ctx context.Context, key, name string, m Meter) (O
 	if err := os.Rename(f.Name(), name); err != nil {
 		return Object{}, local("replace", name, err)
 	}
-	syncDir(filepath.Dir(name))
+	_ = disk.SyncDir(filepath.Dir(name)) // not every file system can, and the file is there
 	return obj, nil
 }
 
@@ -54,16 +56,6 @@ func (e *Engine) DownloadFile(ctx context.Context, key, name string, m Meter) (O
 func createBeside(name string) (*os.File, error) {
 	unique := fmt.Sprintf(".oidcs3-%s.part", rand.Text())
 	return os.OpenFile(filepath.Join(filepath.Dir(name), unique), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666) // #nosec G302 G304 -- the umask decides; the user names the directory
-}
-
-// syncDir makes the new name survive a power cut, on systems that can sync a directory.
-func syncDir(name string) {
-	d, err := os.Open(name) // #nosec G304 -- directory of the user's file
-	if err != nil {
-		return
-	}
-	_ = d.Sync()
-	_ = d.Close()
 }
 
 // fill reads all ranges of the object in parallel, and checks what it has read.

@@ -1,0 +1,303 @@
+// Package spool uploads what is put into a directory, once, and keeps, moves or deletes it then. What it has done lies in
+// a ledger on the disk, so that neither a restart nor a crash loses a file or sends one again that S3 has.
+//
+// How a file gets to S3 comes from outside: nothing here knows S3, credentials or the command line.
+package spool
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/journal"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/tree"
+)
+
+// Store is where the files go. Its methods may be called from any goroutine.
+type Store interface {
+	// Upload stores the file under its path below the directory. One that changes meanwhile fails.
+	Upload(ctx context.Context, path, rel string) error
+	// Holds reports whether the file's bytes are stored under its path already. It fails where that cannot be known.
+	Holds(ctx context.Context, path, rel string) (bool, error)
+}
+
+// After is what becomes of a file that was uploaded.
+type After string
+
+// A file is kept where it is, deleted, or moved to another directory.
+const (
+	Keep   After = "keep"
+	Delete After = "delete"
+	Move   After = "move"
+)
+
+// Bounds of the loop.
+const (
+	failurePause  = 10 * time.Second // before a file that failed is tried again; doubles with each failure
+	failureAtMost = time.Hour
+	systemicPause = time.Second // before anything is tried again when all would fail; doubles too
+	systemicMost  = time.Minute
+)
+
+// Spool is a watched directory. The fields from Include to MoveTo may be left zero.
+type Spool struct {
+	Dir     string
+	Ledger  string         // file
+	Include []tree.Pattern // empty: all
+	Exclude []tree.Pattern
+
+	Settle     time.Duration // a file is complete when it has not changed for so long; 0: files are renamed into place
+	Interval   time.Duration // between two looks at the directory
+	Workers    int           // files at once
+	Once       bool          // end when everything is uploaded, or has failed once
+	After      After
+	KeepAtMost int64  // bytes of uploaded files that are kept, the oldest go first; 0: all
+	MoveTo     string // directory on the same file system, for Move
+
+	Open     func() (Store, error)                // reads configuration and secret; called at the start and at each reload
+	Systemic func(error) bool                     // whether every other file would fail for the same reason
+	Reload   <-chan struct{}                      // asks for Open; may be nil
+	Alive    func()                               // called at least every Interval or second, whichever is longer
+	Ready    func()                               // called once the directory is watched
+	Events   Events                               // told of what happens
+	Now      func() time.Time                     // the clock
+	Sleep    func(time.Duration) <-chan time.Time // time.After
+	Jitter   func(time.Duration) time.Duration    // a random duration up to the given one
+	Log      *slog.Logger
+
+	ledger *ledger
+	seen   map[string]sighting
+
+	mu       sync.Mutex
+	store    Store
+	known    map[string]entry // as in the ledger
+	busy     map[string]bool  // files that a worker has
+	failures map[string]failure
+	pause    time.Time // nothing is tried before
+	systemic int       // failures in a row that were nobody's own
+	lastErr  error     // the last of these
+}
+
+// failure is a file that could not be uploaded.
+type failure struct {
+	id    journal.Identity
+	times int
+	next  time.Time
+}
+
+// Events are calls that tell what happens. All are required, and may come from any goroutine.
+type Events struct {
+	Uploaded func(bytes int64)
+	Failed   func()
+	Looked   func(State)
+}
+
+// State is what a look at the directory found.
+type State struct {
+	Waiting      int // files that S3 does not have, those that are being written included
+	WaitingBytes int64
+	Oldest       time.Duration // age of the oldest of them
+	Failing      int           // of these, how many have failed
+	Kept         int           // files that S3 has
+	KeptBytes    int64
+}
+
+// FailedError ends a run with Once of which some files failed. Each of them has been logged.
+type FailedError struct{ Failed int }
+
+func (e *FailedError) Error() string { return fmt.Sprintf("%d files of the spool failed", e.Failed) }
+
+// Run watches until the context ends, which is no error. It fails where the ledger or Open fail at the start, and with
+// Once where something could not be uploaded. From then on nothing ends it: what fails is tried again.
+func (s *Spool) Run(ctx context.Context) (err error) {
+	if s.ledger, err = openLedger(s.Ledger, s.Dir); err != nil {
+		return err
+	}
+	defer func() {
+		if closeErr := s.ledger.close(); err == nil {
+			err = closeErr
+		}
+	}()
+	s.busy, s.failures = map[string]bool{}, map[string]failure{}
+	if s.known, err = s.ledger.all(); err != nil {
+		return err
+	}
+	if s.store, err = s.Open(); err != nil {
+		return err
+	}
+	var workers sync.WaitGroup
+	defer workers.Wait() // what is on its way ends with the context, and is found in the ledger next time
+	jobs := make(chan found)
+	defer close(jobs)
+	for range s.Workers {
+		workers.Go(func() {
+			for f := range jobs {
+				s.work(ctx, f)
+			}
+		})
+	}
+	for first := true; ; first = false {
+		done, err := s.round(ctx, jobs)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			if first || s.Once {
+				return err
+			}
+			s.Log.Error("the directory cannot be read", "dir", s.Dir, "error", err)
+		}
+		if first {
+			s.Ready()
+		}
+		if s.Once && done {
+			return s.verdict()
+		}
+		if s.rest(ctx) != nil {
+			return nil
+		}
+	}
+}
+
+// verdict is how a run with Once ends.
+func (s *Spool) verdict() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lastErr != nil {
+		return s.lastErr
+	}
+	if len(s.failures) > 0 {
+		return &FailedError{len(s.failures)}
+	}
+	return nil
+}
+
+// round looks at the directory once and hands out what there is to do. done is true when nothing is left but what failed.
+func (s *Spool) round(ctx context.Context, jobs chan<- found) (done bool, err error) {
+	clean := true
+	all, err := scan(s.Dir, s.Include, s.Exclude, func(path string, err error) {
+		clean = false
+		s.Log.Error("left out", "path", path, "error", err)
+	})
+	if err != nil {
+		return false, err
+	}
+	now := s.Now()
+	ripe := s.settled(all, now)
+	if clean { // what could not be seen is not gone
+		if err := s.prune(all); err != nil {
+			return false, err
+		}
+	}
+	s.trim(all)
+	s.Events.Looked(s.state(all, now))
+	for _, f := range ripe {
+		if !s.due(f, now) {
+			continue
+		}
+		if !s.hand(ctx, jobs, f) {
+			return false, nil
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(ripe) == len(all) && len(s.busy) == 0 && (s.lastErr != nil || !s.anyDue(ripe)), nil
+}
+
+// hand gives a file to a worker, and shows signs of life while all are busy.
+func (s *Spool) hand(ctx context.Context, jobs chan<- found, f found) bool {
+	s.mu.Lock()
+	s.busy[f.rel] = true
+	s.mu.Unlock()
+	for {
+		select {
+		case jobs <- f:
+			return true
+		case <-ctx.Done():
+			return false
+		case <-s.Reload:
+			s.reload()
+		case <-s.Sleep(time.Second):
+			s.Alive()
+		}
+	}
+}
+
+// rest waits for the next look.
+func (s *Spool) rest(ctx context.Context) error {
+	s.Alive()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.Reload:
+		s.reload()
+	case <-s.Sleep(s.Interval):
+	}
+	return nil
+}
+
+// reload opens the store again. Where that fails, the old one stays.
+func (s *Spool) reload() {
+	store, err := s.Open()
+	if err != nil {
+		s.Log.Error("reload failed, the old configuration stays", "error", err)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.store, s.pause, s.systemic = store, time.Time{}, 0
+	clear(s.failures)
+	s.Log.Info("reloaded")
+}
+
+// due reports whether there is anything to do for a file now.
+func (s *Spool) due(f found, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	failed, ok := s.failures[f.rel]
+	switch {
+	case s.busy[f.rel] || now.Before(s.pause):
+		return false
+	case ok && failed.id.Same(f.id) && now.Before(failed.next):
+		return false
+	}
+	return s.outstanding(f)
+}
+
+// anyDue reports whether a file that has not failed still has something to be done for it; s.mu is held.
+func (s *Spool) anyDue(ripe []found) bool {
+	for _, f := range ripe {
+		if failed, ok := s.failures[f.rel]; (!ok || !failed.id.Same(f.id)) && s.outstanding(f) {
+			return true
+		}
+	}
+	return false
+}
+
+// outstanding reports whether a file has to be uploaded, or to be taken away; s.mu is held.
+func (s *Spool) outstanding(f found) bool {
+	e, ok := s.known[f.rel]
+	return !ok || !e.Done || !e.File.Same(f.id) || s.After != Keep
+}
+
+// state sums up a look.
+func (s *Spool) state(all []found, now time.Time) (st State) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range all {
+		if e := s.known[f.rel]; e.Done && e.File.Same(f.id) {
+			st.Kept++
+			st.KeptBytes += f.id.Size
+			continue
+		}
+		st.Waiting++
+		st.WaitingBytes += f.id.Size
+		st.Oldest = max(st.Oldest, now.Sub(f.id.Modified))
+		if failed, ok := s.failures[f.rel]; ok && failed.id.Same(f.id) {
+			st.Failing++
+		}
+	}
+	return st
+}

@@ -1,0 +1,218 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/disk"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/journal"
+)
+
+// work does what there is to do for one file.
+func (s *Spool) work(ctx context.Context, f found) {
+	err := s.file(ctx, f)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.busy, f.rel)
+	switch {
+	case err == nil:
+		delete(s.failures, f.rel)
+		s.systemic, s.lastErr, s.pause = 0, nil, time.Time{}
+	case ctx.Err() != nil:
+	case s.Systemic(err):
+		pause := min(systemicMost, systemicPause<<min(s.systemic, 10))
+		s.systemic++
+		s.lastErr = err
+		s.pause = s.Now().Add(pause/2 + s.Jitter(pause/2))
+		s.Log.Error("nothing can be uploaded", "error", err, "next", s.pause)
+		s.Events.Failed()
+	default:
+		times := s.failures[f.rel].times
+		pause := min(failureAtMost, failurePause<<min(times, 20))
+		next := s.Now().Add(pause/2 + s.Jitter(pause/2))
+		s.failures[f.rel] = failure{f.id, times + 1, next}
+		s.Log.Error("not uploaded", "path", f.path, "error", err, "failures", times+1, "next", next)
+		s.Events.Failed()
+	}
+}
+
+// file uploads a file unless S3 has it, and takes it away as asked. A file that is no longer what the scan saw is left to
+// the next one.
+func (s *Spool) file(ctx context.Context, f found) error {
+	if same, err := still(f); err != nil || !same {
+		return err
+	}
+	s.mu.Lock()
+	e, store := s.known[f.rel], s.store
+	s.mu.Unlock()
+	if e.File.Same(f.id) && e.Done {
+		return s.finish(f)
+	}
+	if !e.File.Same(f.id) || !s.stored(ctx, store, f) {
+		if err := s.note(f.rel, entry{File: f.id}); err != nil {
+			return err
+		}
+		if err := store.Upload(ctx, f.path, f.rel); err != nil {
+			return err
+		}
+		if same, err := still(f); err != nil || !same { // another file took the name before it was opened
+			return err
+		}
+		s.Events.Uploaded(f.id.Size)
+		s.Log.Info("uploaded", "path", f.path, "bytes", f.id.Size)
+	}
+	if err := s.note(f.rel, entry{File: f.id, Done: true}); err != nil {
+		return err
+	}
+	return s.finish(f)
+}
+
+// stored reports whether an upload that a crash or an error cut off has come to its end all the same.
+func (s *Spool) stored(ctx context.Context, store Store, f found) bool {
+	held, err := store.Holds(ctx, f.path, f.rel)
+	if err != nil {
+		s.Log.Info("whether S3 has it already is not known, so it is uploaded again", "path", f.path, "error", err)
+	}
+	return held
+}
+
+// note writes an entry to the ledger.
+func (s *Spool) note(rel string, e entry) error {
+	if err := s.ledger.put(rel, e); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.known[rel] = e
+	return nil
+}
+
+// finish deletes or moves a file that S3 has. The ledger keeps its entry until a later look has not found the file.
+func (s *Spool) finish(f found) error {
+	if s.After == Keep {
+		return nil
+	}
+	if same, err := still(f); err != nil || !same {
+		return err
+	}
+	if s.After == Delete {
+		return os.Remove(f.path)
+	}
+	target, err := free(filepath.Join(s.MoveTo, filepath.FromSlash(f.rel)))
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(target), 0o750)
+	}
+	if err == nil {
+		err = os.Rename(f.path, target)
+	}
+	if err != nil {
+		return fmt.Errorf("move what was uploaded: %w", err)
+	}
+	return nil
+}
+
+// free is a name that no file has: the one that is wanted, or one with a number.
+func free(name string) (string, error) {
+	for n := 0; ; n++ {
+		path := name
+		if n > 0 {
+			path = fmt.Sprintf("%s.%d", name, n)
+		}
+		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+			return path, nil
+		} else if err != nil {
+			return "", err
+		}
+	}
+}
+
+// still reports whether a file is what the scan saw. One that is gone is not.
+func still(f found) (bool, error) {
+	info, err := os.Lstat(f.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	id, err := journal.Identify(f.path, info)
+	return err == nil && info.Mode().IsRegular() && id.Same(f.id), err
+}
+
+// prune forgets files that are gone, once their absence is on the disk: one that a crash of the machine brings back
+// must not be taken for a new one.
+func (s *Spool) prune(all []found) error {
+	here := make(map[string]bool, len(all))
+	for _, f := range all {
+		here[f.rel] = true
+	}
+	s.mu.Lock()
+	var gone []string
+	dirs := map[string]bool{}
+	for rel := range s.known {
+		if !here[rel] && !s.busy[rel] {
+			gone = append(gone, rel)
+			dirs[filepath.Dir(filepath.Join(s.Dir, filepath.FromSlash(rel)))] = true
+		}
+	}
+	for rel := range s.failures {
+		if !here[rel] {
+			delete(s.failures, rel)
+		}
+	}
+	s.mu.Unlock()
+	if len(gone) == 0 {
+		return nil
+	}
+	for dir := range dirs {
+		if err := disk.SyncDir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("sync %s: %w", dir, err)
+		}
+	}
+	if err := s.ledger.forget(gone...); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, rel := range gone {
+		delete(s.known, rel)
+	}
+	return nil
+}
+
+// trim deletes the oldest of the files that are kept, where they take more room than they may.
+func (s *Spool) trim(all []found) {
+	if s.After != Keep || s.KeepAtMost == 0 {
+		return
+	}
+	var kept []found
+	var total int64
+	s.mu.Lock()
+	for _, f := range all {
+		if e := s.known[f.rel]; e.Done && e.File.Same(f.id) {
+			kept = append(kept, f)
+			total += f.id.Size
+		}
+	}
+	s.mu.Unlock()
+	for _, f := range kept { // oldest first
+		if total <= s.KeepAtMost {
+			return
+		}
+		same, err := still(f)
+		if err == nil && same {
+			err = os.Remove(f.path)
+		}
+		if err != nil {
+			s.Log.Error("not deleted", "path", f.path, "error", err)
+			continue
+		}
+		total -= f.id.Size
+		s.Log.Info("deleted to make room", "path", f.path, "uploaded", true, "age", s.Now().Sub(f.id.Modified).Round(time.Second))
+	}
+}
