@@ -15,6 +15,15 @@ const (
 	// spreadBelow is the share of the limit under which the rest is spread over the time until the reset; above it,
 	// requests go as they come.
 	spreadBelow = 4 // limit/4
+	// cautious is the share of the rate at which a bucket was seen to fill that is counted on.
+	cautious = 0.95
+	// A bucket is watched until it has filled by enough, for figures are whole numbers, but no longer than longSample.
+	shortSample = time.Second
+	longSample  = 10 * time.Second
+	enough      = 8
+	// soon is how far ahead the reset of a bucket lies that fills all the time, whose next request is what it waits for; one
+	// that is filled at once names the end of its window.
+	soon = 2 * time.Second
 	// firstWindow is the number of requests in flight before the first answer, which tells what is left.
 	firstWindow = 4
 	// fullWindow is the number of requests in flight at which the slow start after a refusal ends.
@@ -38,9 +47,22 @@ type pacer struct {
 	limit    int       // the service's, as last told
 	left     int       // requests that the service still takes before reset; meaningful where told
 	told     bool
+	sent     uint64        // requests let go so far, which numbers them
+	heard    uint64        // the newest request whose answer said what is left
+	mark     mark          // from where on the bucket is watched
+	filling  float64       // requests a second by which it filled when last watched
+	rate     float64       // requests a second by which the bucket fills; 0: not known
+	empty    time.Time     // when there was nothing left, for the rate to count from
 	reset    time.Time     // by our clock
 	period   int64         // the reset as told, by the service's clock
 	changed  chan struct{} // closed and replaced whenever an answer comes
+}
+
+// mark is what the answer to one request said.
+type mark struct {
+	at     time.Time // zero: nothing yet
+	number uint64
+	left   int
 }
 
 func newPacer(perSecond float64) *pacer {
@@ -51,36 +73,76 @@ func newPacer(perSecond float64) *pacer {
 	return p
 }
 
-// start lets one request go and returns 0, or returns how long to wait before asking again: untilAnswer
-// where only an answer can let it go. changed is closed when one comes.
-func (p *pacer) start(now time.Time) (wait time.Duration, changed <-chan struct{}) {
+// start lets one request go and returns its number and no wait, or returns how long to wait before asking again:
+// untilAnswer where only an answer can let it go. changed is closed when one comes.
+func (p *pacer) start(now time.Time) (number uint64, wait time.Duration, changed <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	// How much there is after a reset only an answer tells: no less than before it, and where that is used up, one
 	// request asks and the others wait for it.
-	asking := p.told && p.left <= 0 && !now.Before(p.reset) && p.flight > 0
+	refill := p.refill()
+	asking := p.told && p.left <= 0 && !now.Before(refill) && p.flight > 0
 	if asking || p.window > 0 && p.flight >= p.window {
-		return untilAnswer, p.changed
+		return 0, untilAnswer, p.changed
 	}
 	at := later(p.paused, p.next)
 	if p.told && p.left <= 0 {
-		at = later(at, p.reset)
+		at = later(at, refill)
 	}
 	if at.After(now) {
-		return at.Sub(now), p.changed
+		return 0, at.Sub(now), p.changed
 	}
 	p.flight++
 	p.next = now.Add(p.spacing(now))
 	if p.told {
 		p.left--
 	}
-	return 0, nil
+	p.sent++
+	return p.sent, 0, nil
+}
+
+// refill is when there is something again once nothing is left: at the reset, which is told in whole seconds, or sooner
+// where it is known how fast the bucket fills.
+func (p *pacer) refill() time.Time {
+	if p.rate > 0 {
+		if at := p.empty.Add(p.interval()); at.Before(p.reset) {
+			return at
+		}
+	}
+	return p.reset
+}
+
+// interval is the time in which the bucket fills by one request.
+func (p *pacer) interval() time.Duration { return time.Duration(float64(time.Second) / p.rate) }
+
+// watch works out how fast the bucket fills, from answers to the newest requests of their time. A full bucket does not
+// fill, and of two looks in a row the lower one counts. One whose reset lies further ahead is filled at once.
+func (p *pacer) watch(number uint64, now time.Time, limit, left int, ahead time.Duration) {
+	m := mark{now, number, left}
+	took := now.Sub(p.mark.at)
+	switch {
+	case ahead > soon:
+		p.rate, p.filling, p.mark = 0, 0, mark{}
+	case p.mark.at.IsZero() || p.mark.left >= limit-1:
+		p.mark = m
+	case took >= shortSample:
+		filled := float64(left-p.mark.left) + float64(number-p.mark.number) - 1
+		if filled < enough && took < longSample {
+			return
+		}
+		before := p.filling
+		p.filling, p.mark = max(0, filled/took.Seconds()), m
+		p.rate = cautious * min(p.filling, before)
+	}
 }
 
 // spacing is the time to leave before the next request: our own gap, or the even spread of the few that are left.
 func (p *pacer) spacing(now time.Time) time.Duration {
 	if !p.told || !now.Before(p.reset) || p.left > max(1, p.limit/spreadBelow) {
 		return p.gap
+	}
+	if p.rate > 0 {
+		return max(p.gap, p.interval())
 	}
 	return max(p.gap, p.reset.Sub(now)/time.Duration(max(0, p.left)+1))
 }
@@ -93,15 +155,15 @@ func (p *pacer) failed() {
 	p.wake()
 }
 
-// answered learns from an answer. jitter, in [0, 1), lengthens a pause by up to a quarter.
-func (p *pacer) answered(now time.Time, response *http.Response, jitter float64) {
+// answered learns from the answer to the request of that number. jitter, in [0, 1), lengthens a pause by up to a quarter.
+func (p *pacer) answered(number uint64, now time.Time, response *http.Response, jitter float64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.flight--
 	defer p.wake()
 	limit, left, period, told := limits(response)
 	if told {
-		p.learn(now, response, limit, left, period)
+		p.learn(number, now, response, limit, left, period)
 	}
 	if response.StatusCode != http.StatusTooManyRequests {
 		p.refusals = 0
@@ -114,6 +176,7 @@ func (p *pacer) answered(now time.Time, response *http.Response, jitter float64)
 		return
 	}
 	p.refusals++
+	p.rate, p.filling, p.mark = 0, 0, mark{} // it was taken for faster than it is, or others take from it too
 	p.window = 1
 	pause, ok := retryAfter(now, response)
 	if !ok && told && p.reset.After(now) {
@@ -127,14 +190,22 @@ func (p *pacer) answered(now time.Time, response *http.Response, jitter float64)
 }
 
 // learn takes over what the service says is left until period.
-func (p *pacer) learn(now time.Time, response *http.Response, limit, left int, period int64) {
+func (p *pacer) learn(number uint64, now time.Time, response *http.Response, limit, left int, period int64) {
+	newest, ahead := number > p.heard, time.Unix(period, 0).Sub(date(now, response))
+	if newest {
+		p.watch(number, now, limit, left, ahead)
+		p.empty = now
+	}
 	left = max(0, left-p.flight) // it does not know of the requests on their way
+	p.heard = max(p.heard, number)
 	if p.told && period <= p.period {
-		// Answers overtake each other: within a period there is never more left than before.
-		p.left = min(p.left, left)
+		// A bucket fills all the time, so the newest request may find more than before. Answers overtake each other: an
+		// older one knows nothing of what was taken since, and is believed only where it says that less is left.
+		if newest || left < p.left {
+			p.left = left
+		}
 		return
 	}
-	ahead := time.Unix(period, 0).Sub(date(now, response))
 	if ahead > maxAhead {
 		return
 	}

@@ -113,11 +113,12 @@ func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	begun := t.now()
 	place := t.queue.place()
 	for attempt := 1; ; attempt++ {
-		if err := t.turn(request, place, attempt, begun); err != nil {
+		number, err := t.turn(request, place, attempt, begun)
+		if err != nil {
 			closeBody(request)
 			return nil, err
 		}
-		response, err := t.send(request, attempt)
+		response, err := t.send(request, number, attempt)
 		if err != nil || response.StatusCode != http.StatusTooManyRequests {
 			return response, err
 		}
@@ -127,8 +128,8 @@ func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 }
 
-// turn waits until the request may be sent.
-func (t *Transport) turn(request *http.Request, place uint64, attempt int, begun time.Time) error {
+// turn waits until the request may be sent, and returns its number.
+func (t *Transport) turn(request *http.Request, place uint64, attempt int, begun time.Time) (number uint64, err error) {
 	ctx, asked := request.Context(), t.now()
 	deadline := begun.Add(t.maxWait)
 	event := Event{Reason: Paced, Method: request.Method, Path: request.URL.Path, Attempt: attempt}
@@ -143,26 +144,26 @@ func (t *Transport) turn(request *http.Request, place uint64, attempt int, begun
 		select {
 		case <-w.turn:
 		case <-ctx.Done():
-			return &Error{Max: t.maxWait, Err: ctx.Err()}
+			return 0, &Error{Max: t.maxWait, Err: ctx.Err()}
 		case <-t.after(deadline.Sub(asked)):
-			return giveUp(deadline.Sub(asked))
+			return 0, giveUp(deadline.Sub(asked))
 		}
 	}
 	for {
 		if err := ctx.Err(); err != nil {
-			return &Error{Max: t.maxWait, Err: err}
+			return 0, &Error{Max: t.maxWait, Err: err}
 		}
 		now := t.now()
-		wait, changed := t.pacer.start(now)
+		number, wait, changed := t.pacer.start(now)
 		if wait == 0 {
 			if event.Wait = now.Sub(asked); event.Wait > 0 {
 				t.observe(event)
 			}
-			return nil
+			return number, nil
 		}
 		patience := deadline.Sub(now)
 		if wait > patience || patience <= 0 {
-			return giveUp(wait)
+			return 0, giveUp(wait)
 		}
 		if wait == untilAnswer {
 			wait = patience
@@ -176,7 +177,7 @@ func (t *Transport) turn(request *http.Request, place uint64, attempt int, begun
 }
 
 // send sends a copy of the request once and learns from the answer.
-func (t *Transport) send(request *http.Request, attempt int) (*http.Response, error) {
+func (t *Transport) send(request *http.Request, number uint64, attempt int) (*http.Response, error) {
 	out := request.Clone(request.Context())
 	if attempt > 1 && hasBody(request) {
 		body, err := request.GetBody()
@@ -191,7 +192,7 @@ func (t *Transport) send(request *http.Request, attempt int) (*http.Response, er
 		t.pacer.failed()
 		return nil, err
 	}
-	t.pacer.answered(t.now(), response, t.rand())
+	t.pacer.answered(number, t.now(), response, t.rand())
 	return response, nil
 }
 

@@ -475,3 +475,57 @@ func FuzzHeaders(f *testing.F) {
 		})
 	})
 }
+
+// TestBucketIsUsedUp sends a thousand requests through a service's token bucket, which says after each what is in it. They
+// take as long as the bucket makes them, a third more at most, and hardly any is refused.
+func TestBucketIsUsedUp(t *testing.T) {
+	t.Parallel()
+	for _, bucket := range []struct{ rate, burst float64 }{{2, 10}, {16, 10}, {50, 10}, {16, 100}} {
+		for _, latency := range []time.Duration{5 * time.Millisecond, 20 * time.Millisecond, 100 * time.Millisecond} {
+			t.Run(fmt.Sprintf("%g a second, %g at once, %v", bucket.rate, bucket.burst, latency), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					const requests, workers = 1000, 10
+					tokens, at, refused := bucket.burst, time.Now(), 0
+					s := &service{latency: latency, answer: func(_ int, _ *http.Request, h http.Header) int {
+						now := time.Now()
+						tokens = min(bucket.burst, tokens+now.Sub(at).Seconds()*bucket.rate)
+						at = now
+						ok := tokens >= 1
+						if ok {
+							tokens--
+						}
+						wait := time.Duration(max(0, 1-tokens) / bucket.rate * float64(time.Second))
+						h.Set("X-Ratelimit-Limit", strconv.Itoa(int(bucket.burst)))
+						h.Set("X-Ratelimit-Remaining", strconv.Itoa(int(tokens)))
+						h.Set("X-Ratelimit-Reset", strconv.FormatInt(now.Add(wait+time.Second-1).Unix(), 10))
+						if ok {
+							return http.StatusOK
+						}
+						refused++
+						return http.StatusTooManyRequests
+					}}
+					rt := ratelimit.New(ratelimit.Config{Base: s, MaxWait: time.Hour})
+					begin := time.Now()
+					var all sync.WaitGroup
+					for range workers {
+						all.Go(func() {
+							for range requests / workers {
+								if status, err := get(t.Context(), t, rt, "/"); status != http.StatusOK || err != nil {
+									t.Errorf("got %d, %v", status, err)
+								}
+							}
+						})
+					}
+					all.Wait()
+					took := time.Since(begin)
+					least := max(time.Duration((requests-bucket.burst)/bucket.rate*float64(time.Second)), requests/workers*latency)
+					t.Logf("%v, at least %v; %d refused", took, least, refused)
+					if took > least*4/3+2*time.Second || refused > requests/50 {
+						t.Errorf("took %v, at least %v are needed; %d were refused", took, least, refused)
+					}
+				})
+			})
+		}
+	}
+}
