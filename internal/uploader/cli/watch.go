@@ -259,6 +259,10 @@ func (s *spoolStore) key(rel string) (key, full string, err error) {
 	return key, full, err
 }
 
+func (s *spoolStore) Where() string {
+	return s.session.scope + "/" + s.session.config.S3PathPrefix + s.under
+}
+
 func (s *spoolStore) Upload(ctx context.Context, path, rel string) error {
 	key, full, err := s.key(rel)
 	if err != nil {

@@ -21,8 +21,12 @@ type ledger struct{ db *bolt.DB }
 // entry is one file, by its path below the directory.
 type entry struct {
 	File journal.Identity `json:"file"`
+	To   string           `json:"to"`             // Store.Where of the time
 	Done bool             `json:"done,omitempty"` // S3 has it; false: an upload was begun
 }
+
+// is reports whether the entry is of this very file on its way to the store.
+func (e entry) is(f found, store Store) bool { return e.To == store.Where() && e.File.Same(f.id) }
 
 var files = []byte("files")
 

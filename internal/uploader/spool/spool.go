@@ -21,6 +21,8 @@ type Store interface {
 	Upload(ctx context.Context, path, rel string) error
 	// Holds reports whether the file's bytes are stored under its path already. It fails where that cannot be known.
 	Holds(ctx context.Context, path, rel string) (bool, error)
+	// Where names the place that files go to. A file that was uploaded elsewhere is uploaded again.
+	Where() string
 }
 
 // After is what becomes of a file that was uploaded.
@@ -69,6 +71,7 @@ type Spool struct {
 
 	ledger *ledger
 	seen   map[string]sighting
+	told   map[string]bool // paths that could not be read when last looked
 
 	mu       sync.Mutex
 	store    Store
@@ -147,7 +150,10 @@ func (s *Spool) Run(ctx context.Context) (err error) {
 			if first || s.Once {
 				return err
 			}
-			s.Log.Error("the directory cannot be read", "dir", s.Dir, "error", err)
+			if !s.told[s.Dir] {
+				s.Log.Error("the directory cannot be read", "dir", s.Dir, "error", err)
+			}
+			s.told = map[string]bool{s.Dir: true}
 		}
 		if first {
 			s.Ready()
@@ -176,17 +182,19 @@ func (s *Spool) verdict() error {
 
 // round looks at the directory once and hands out what there is to do. done is true when nothing is left but what failed.
 func (s *Spool) round(ctx context.Context, jobs chan<- found) (done bool, err error) {
-	clean := true
+	trouble := map[string]bool{}
 	all, err := scan(s.Dir, s.Include, s.Exclude, func(path string, err error) {
-		clean = false
-		s.Log.Error("left out", "path", path, "error", err)
+		if trouble[path] = true; !s.told[path] {
+			s.Log.Error("left out", "path", path, "error", err)
+		}
 	})
 	if err != nil {
 		return false, err
 	}
+	s.told = trouble
 	now := s.Now()
 	ripe := s.settled(all, now)
-	if clean { // what could not be seen is not gone
+	if len(trouble) == 0 { // what could not be seen is not gone
 		if err := s.prune(all); err != nil {
 			return false, err
 		}
@@ -278,8 +286,13 @@ func (s *Spool) anyDue(ripe []found) bool {
 
 // outstanding reports whether a file has to be uploaded, or to be taken away; s.mu is held.
 func (s *Spool) outstanding(f found) bool {
-	e, ok := s.known[f.rel]
-	return !ok || !e.Done || !e.File.Same(f.id) || s.After != Keep
+	return !s.uploaded(f) || s.After != Keep
+}
+
+// uploaded reports whether S3 has a file, as far as the ledger knows; s.mu is held.
+func (s *Spool) uploaded(f found) bool {
+	e := s.known[f.rel]
+	return e.Done && e.is(f, s.store)
 }
 
 // state sums up a look.
@@ -287,7 +300,7 @@ func (s *Spool) state(all []found, now time.Time) (st State) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range all {
-		if e := s.known[f.rel]; e.Done && e.File.Same(f.id) {
+		if s.uploaded(f) {
 			st.Kept++
 			st.KeptBytes += f.id.Size
 			continue

@@ -31,6 +31,7 @@ type bucket struct {
 	during  func(path, rel string) error // before the object is there
 	after   func(rel string) error       // when it is
 	blind   bool                         // Holds is refused
+	where   string
 }
 
 func newBucket() *bucket { return &bucket{objects: map[string]string{}, puts: map[string]int{}} }
@@ -66,6 +67,8 @@ func (b *bucket) Holds(_ context.Context, path, rel string) (bool, error) {
 	have, ok := b.objects[rel]
 	return ok && have == string(text), err
 }
+
+func (b *bucket) Where() string { return b.where }
 
 func (b *bucket) uploads(rel, text string) int {
 	b.mu.Lock()
@@ -301,6 +304,62 @@ func TestCutOff(t *testing.T) {
 				t.Errorf("uploaded %d times, asked %d times, left %v", n, b.asked, names(t, dir))
 			}
 		})
+	}
+}
+
+// TestElsewhere uploads what is kept again when files go to another place.
+func TestElsewhere(t *testing.T) {
+	t.Parallel()
+	dir, first, second := t.TempDir(), newBucket(), newBucket()
+	second.where = "another bucket"
+	write(t, dir, "file", "1")
+	s := watched(t, dir, first)
+	for _, b := range []*bucket{first, first, second, second} {
+		s.Open = func() (Store, error) { return b, nil }
+		if err := s.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if first.uploads("file", "1") != 1 || second.uploads("file", "1") != 1 {
+		t.Errorf("uploaded %d times to the first, %d to the second", first.uploads("file", "1"), second.uploads("file", "1"))
+	}
+}
+
+// TestTroubleIsToldOnce has a directory that cannot be read: it is logged when it begins, not at every look, and what is
+// known of the files below it is not forgotten.
+func TestTroubleIsToldOnce(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() == 0 {
+		t.Skip("root reads everything")
+	}
+	dir, b := t.TempDir(), newBucket()
+	write(t, dir, "closed/file", "1")
+	s := watched(t, dir, b)
+	if err := s.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	s.Log, s.Once = slog.New(slog.NewTextHandler(&log, nil)), false
+	if err := os.Chmod(filepath.Join(dir, "closed"), 0); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	looks := 0
+	s.Events.Looked = func(State) {
+		switch looks++; looks {
+		case 5:
+			if err := os.Chmod(filepath.Join(dir, "closed"), 0o700); err != nil { //nolint:gosec // a directory
+				t.Error(err)
+			}
+		case 10:
+			stop()
+		}
+	}
+	if err := s.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(log.String(), "left out"); n != 1 || b.uploads("closed/file", "1") != 1 {
+		t.Errorf("told %d times, uploaded %d times", n, b.uploads("closed/file", "1"))
 	}
 }
 

@@ -50,11 +50,12 @@ func (s *Spool) file(ctx context.Context, f found) error {
 	s.mu.Lock()
 	e, store := s.known[f.rel], s.store
 	s.mu.Unlock()
-	if e.File.Same(f.id) && e.Done {
+	begun := e.is(f, store)
+	if begun && e.Done {
 		return s.finish(f)
 	}
-	if !e.File.Same(f.id) || !s.stored(ctx, store, f) {
-		if err := s.note(f.rel, entry{File: f.id}); err != nil {
+	if !begun || !s.stored(ctx, store, f) {
+		if err := s.note(f.rel, entry{File: f.id, To: store.Where()}); err != nil {
 			return err
 		}
 		if err := store.Upload(ctx, f.path, f.rel); err != nil {
@@ -66,7 +67,7 @@ func (s *Spool) file(ctx context.Context, f found) error {
 		s.Events.Uploaded(f.id.Size)
 		s.Log.Info("uploaded", "path", f.path, "bytes", f.id.Size)
 	}
-	if err := s.note(f.rel, entry{File: f.id, Done: true}); err != nil {
+	if err := s.note(f.rel, entry{File: f.id, To: store.Where(), Done: true}); err != nil {
 		return err
 	}
 	return s.finish(f)
@@ -194,7 +195,7 @@ func (s *Spool) trim(all []found) {
 	var total int64
 	s.mu.Lock()
 	for _, f := range all {
-		if e := s.known[f.rel]; e.Done && e.File.Same(f.id) {
+		if s.uploaded(f) {
 			kept = append(kept, f)
 			total += f.id.Size
 		}
