@@ -63,8 +63,8 @@ func TestAccServerAccess_calls(t *testing.T) {
 	w := newWorkplace(t)
 	own, dir := w.clouds, w.dir(callsConfiguration)
 	terraform := func(args ...string) { t.Helper(); w.terraform(dir, append(args, "-input=false", "-no-color")...) }
-	// The most calls in all of a create, a plan without changes and a destroy. Each has room for two that a busy machine
-	// makes twice.
+	// The most calls in all of a create, a plan without changes and a destroy. Each has room for two whose
+	// answers are lost on a busy machine, and which the SDK makes again.
 	type most struct{ apply, plan, destroy int }
 	levels := map[string]string{}
 	for i := range 10 {
