@@ -52,7 +52,7 @@ type pacer struct {
 	mark     mark          // from where on the bucket is watched
 	filling  float64       // requests a second by which it filled when last watched
 	rate     float64       // requests a second by which the bucket fills; 0: not known
-	empty    time.Time     // when there was nothing left, for the rate to count from
+	at       time.Time     // when that answer came, from which on the bucket fills
 	reset    time.Time     // by our clock
 	period   int64         // the reset as told, by the service's clock
 	changed  chan struct{} // closed and replaced whenever an answer comes
@@ -105,7 +105,7 @@ func (p *pacer) start(now time.Time) (number uint64, wait time.Duration, changed
 // where it is known how fast the bucket fills.
 func (p *pacer) refill() time.Time {
 	if p.rate > 0 {
-		if at := p.empty.Add(p.interval()); at.Before(p.reset) {
+		if at := p.at.Add(p.interval()); at.Before(p.reset) {
 			return at
 		}
 	}
@@ -194,7 +194,7 @@ func (p *pacer) learn(number uint64, now time.Time, response *http.Response, lim
 	newest, ahead := number > p.heard, time.Unix(period, 0).Sub(date(now, response))
 	if newest {
 		p.watch(number, now, limit, left, ahead)
-		p.empty = now
+		p.at = now
 	}
 	left = max(0, left-p.flight) // it does not know of the requests on their way
 	p.heard = max(p.heard, number)
