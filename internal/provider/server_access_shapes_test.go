@@ -121,10 +121,10 @@ func TestAccServerAccess_importRefuses(t *testing.T) {
 		"no-row-two-clients": {legacy: legacy{idp: "cognito", then: func(t *testing.T, m *legacyThing) { dropRow(t, m); twin(t, m) }},
 			says: []string{"it cannot be told which client", "there are several: [", "Rename or delete"}, names: true},
 		"two-rows": {legacy: legacy{idp: "cognito", then: func(t *testing.T, m *legacyThing) {
-			if err := putRow(t, "0other", m.roleARN, m.name, m.prefix); err != nil {
+			if err := putRow(t, "00000000other", m.roleARN, m.name, m.prefix); err != nil {
 				t.Fatal(err)
 			}
-		}}, says: []string{"to several clients: 0other, ", "Delete the rows"}, names: true},
+		}}, says: []string{"to several clients: 00000000other, ", "Delete the rows"}, names: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := c.legacy
