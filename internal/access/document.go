@@ -148,6 +148,11 @@ func (e element) allowOnly() error {
 	if e.body["Effect"] != "Allow" {
 		return shape(e.where, "it denies; oidcs3 writes statements that allow")
 	}
+	return e.notInverted()
+}
+
+// notInverted fails for a statement that has one of the inverted elements.
+func (e element) notInverted() error {
 	for _, key := range []string{"NotPrincipal", "NotAction", "NotResource"} {
 		if _, ok := e.body[key]; ok {
 			return shape(e.where, "it has a %s, which oidcs3 never writes", key)

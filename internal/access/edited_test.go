@@ -20,6 +20,8 @@ func edit(old, changed string) string {
 func TestParseEditedTrust(t *testing.T) {
 	t.Parallel()
 	plain := access.Trust{Mode: access.Plain, ProviderARN: editedProvider, Audience: "https://api", Subject: "c@clients"}
+	disabled := plain
+	disabled.Disabled = true
 	vending := access.Trust{Mode: access.Vending, VendingRoleARN: "arn:aws:iam::123456789012:role/vending"}
 	service := `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:role/vending"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":"x"}}}}`
 	for name, c := range map[string]struct {
@@ -39,7 +41,8 @@ func TestParseEditedTrust(t *testing.T) {
 		"no client":            {doc: edit(`,"tenant.auth0.com/:sub":"c@clients"`, ""), fails: "does not test tenant.auth0.com/:sub"},
 		"no audience":          {doc: edit(`"tenant.auth0.com/:aud":"https://api",`, ""), fails: "does not test tenant.auth0.com/:aud"},
 		"two principals":       {doc: edit(`"Principal":{`, `"Principal":{"AWS":"123456789012",`), fails: "2 kinds of principals"},
-		"a denial":             {doc: edit(`"Allow"`, `"Deny"`), fails: "it denies"},
+		"disabled":             {doc: edit(`"Allow"`, `"Deny"`), want: disabled},
+		"a denial, and more":   {doc: edit(`"Effect":"Allow"`, `"Effect":"Deny","NotAction":"x"`), fails: "it denies"},
 		"all but":              {doc: edit(`"Action"`, `"NotAction"`), fails: "NotAction"},
 		"no policy":            {doc: "{", fails: "not a JSON object"},
 	} {

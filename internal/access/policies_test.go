@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -68,6 +69,11 @@ func golden(t *testing.T, name, doc string) {
 func TestGoldenPolicies(t *testing.T) {
 	t.Parallel()
 	golden(t, "deny-all", DenyAll())
+	golden(t, "revoke-all", RevokeAll())
+	golden(t, "revoke-before", RevokeBefore(time.Date(2026, 3, 1, 14, 0, 0, 500, time.FixedZone("", 7200))))
+	disabled := trustOf(Plain, "aws")
+	disabled.Disabled = true
+	golden(t, "trust-disabled", disabled.Policy())
 	for _, partition := range partitions {
 		for _, mode := range []Mode{Plain, AZP, Vending} {
 			golden(t, "trust-"+string(mode)+"-"+partition, trustOf(mode, partition).Policy())
@@ -138,6 +144,7 @@ func TestParseTrustUndoesPolicy(t *testing.T) {
 		} else {
 			want.Audience, want.Subject = text.Draw(t, "audience"), text.Draw(t, "subject")
 		}
+		want.Disabled = rapid.Bool().Draw(t, "disabled")
 		if want.Mode == AZP {
 			want.ClientID = text.Draw(t, "client id")
 		}
@@ -199,8 +206,12 @@ func TestTrustThatDoesNotValidateLocksOut(t *testing.T) {
 
 func TestIsDenyAll(t *testing.T) {
 	t.Parallel()
-	if !IsDenyAll(DenyAll()) {
-		t.Error("DenyAll is not recognized")
+	disabled := trustOf(AZP, "aws")
+	disabled.Disabled = true
+	for _, doc := range []string{DenyAll(), disabled.Policy()} {
+		if !IsDenyAll(doc) {
+			t.Errorf("not recognized: %s", doc)
+		}
 	}
 	for _, doc := range []string{trustOf(Plain, "aws").Policy(), "", "{}", `{"Statement":[]}`,
 		`{"Statement":[{"Effect":"Deny","Principal":"*","Action":"sts:AssumeRole"},{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}]}`} {
@@ -231,7 +242,7 @@ func TestParseTrustOfOtherHands(t *testing.T) {
 		"not a JSON object":   `[]`,
 		"twice":               `{"Version":"2012-10-17","Version":"2012-10-17"}`,
 		"2 statements":        `{"Statement":[{"Effect":"Allow"},{"Effect":"Deny"}]}`,
-		"it denies":           DenyAll(),
+		`"*" is no ARN`:       DenyAll(),
 		"every client":        statement(provider, action, `"Condition":{"StringEquals":{"t.example.com/:aud":"api"}}`),
 		"any audience":        statement(provider, action, `"Condition":{"StringEquals":{"t.example.com/:sub":"c"}}`),
 		"StringLike":          statement(provider, action, `"Condition":{"StringLike":{"t.example.com/:sub":"*"}}`),

@@ -22,6 +22,9 @@ type Trust struct {
 	// Vending: the vending service's role, in sessions named after the server.
 	VendingRoleARN string // as parsed it may be a role's unique id (AROA…), when that role was deleted
 	ServerName     string // empty: any session name, as the plain module left it
+
+	// Disabled denies what the rest says: nobody gets in, and the policy still tells whom it is about.
+	Disabled bool
 }
 
 // maxTrustPolicy is the default quota of a trust policy, in characters.
@@ -63,14 +66,19 @@ func (t Trust) policy() (string, error) {
 	return doc, nil
 }
 
-func (t Trust) statement() (statement, error) {
+func (t Trust) statement() (s statement, err error) {
 	switch t.Mode {
 	case Plain, AZP:
-		return t.federated()
+		s, err = t.federated()
 	case Vending:
-		return t.vending()
+		s, err = t.vending()
+	default:
+		err = fmt.Errorf("unknown trust mode %q", t.Mode)
 	}
-	return statement{}, fmt.Errorf("unknown trust mode %q", t.Mode)
+	if t.Disabled {
+		s.Effect = "Deny"
+	}
+	return s, err
 }
 
 // federated trusts the tokens of one client. STS matches "aud" against a token's azp where it has one, and its aud is
@@ -169,7 +177,7 @@ func ParseTrust(doc string) (Trust, error) {
 		return Trust{}, shape(where, "it has %d statements; oidcs3 writes one", len(elements))
 	}
 	e := elements[0]
-	if err := e.allowOnly(); err != nil {
+	if err := e.notInverted(); err != nil {
 		return Trust{}, err
 	}
 	if _, ok := e.body["Resource"]; ok {
@@ -195,10 +203,17 @@ func ParseTrust(doc string) (Trust, error) {
 	if err != nil {
 		return Trust{}, err
 	}
+	var t Trust
 	if kind == "AWS" {
-		return parseVending(where, principal, keys)
+		t, err = parseVending(where, principal, keys)
+	} else {
+		t, err = parseFederated(where, principal, keys)
 	}
-	return parseFederated(where, principal, keys)
+	if err != nil {
+		return Trust{}, err
+	}
+	t.Disabled = e.body["Effect"] == "Deny"
+	return t, nil
 }
 
 // principal reads a Principal that names one AWS principal or one OIDC provider.

@@ -33,7 +33,8 @@ type Desired struct {
 	Method     idp.Method
 	PublicKeys []string // PEM, for idp.PrivateKeyJWT
 
-	Wait bool // for AWS to honour what was just opened, where Config.Probe can tell
+	Disabled bool // everything stands, and nobody gets in
+	Wait     bool // for AWS to honour what was just opened, where Config.Probe can tell
 }
 
 // Identity says which API the server's tokens are for and how AWS comes to trust them.
@@ -166,6 +167,7 @@ func (r Resolved) trust(client idp.Client) string {
 		ClientID:       client.ID,
 		VendingRoleARN: r.Identity.Vending.RoleARN,
 		ServerName:     r.Server,
+		Disabled:       r.Disabled,
 	}.Policy()
 }
 

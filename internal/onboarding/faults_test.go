@@ -33,6 +33,8 @@ func scenarios() []scenario {
 	vended := plain
 	vended.Mode = access.Vending
 	vended.Identity.Vending = Vending{RoleARN: "arn:aws:iam::123456789012:role/vending", URL: "https://vending.example", Table: "roles"}
+	disabled := plain
+	disabled.Disabled = true
 	changed := plain
 	changed.Permission, changed.Prefix, changed.MaxSessionDuration = access.Write, "other/", 2*time.Hour
 	changed.Tags = map[string]string{"Owner": "b"}
@@ -84,6 +86,8 @@ func scenarios() []scenario {
 		{name: "update everything", kind: "update", want: changed, prepare: onboarded(plain), run: update(changed)},
 		{name: "update to azp mode", kind: "update", want: azp, prepare: onboarded(plain), run: update(azp)},
 		{name: "update from azp mode", kind: "update", want: plain, prepare: onboarded(azp), run: update(plain)},
+		{name: "disable", kind: "update", want: disabled, prepare: onboarded(plain), run: update(disabled)},
+		{name: "enable", kind: "update", want: plain, prepare: onboarded(disabled), run: update(plain)},
 		{name: "update after the role was deleted", kind: "update", want: plain, run: update(plain), prepare: func(w *world) {
 			onboarded(plain)(w)
 			delete(w.roles, plain.Name())
@@ -159,7 +163,8 @@ func (s scenario) world() *world {
 	w.complete = func(role iam.Role) bool {
 		for _, r := range w.clients {
 			if r.granted && access.Equivalent(role.TrustPolicy, s.want.trust(r.client)) {
-				return maps.EqualFunc(role.InlinePolicies, s.want.Permissions().Policies(), access.Equivalent)
+				granted, revoked := policies(role)
+				return !revoked && maps.EqualFunc(granted, s.want.Permissions().Policies(), access.Equivalent)
 			}
 		}
 		// An undo may open the role again for what was there before.

@@ -209,6 +209,13 @@ func (w *work) drift() []string {
 	} else if tags := w.missingJournal(); len(tags) > 0 {
 		add("role %s has not the tags %v", w.name(), tags)
 	}
+	if deny, ok := w.role.InlinePolicies[access.RevocationPolicy]; w.role.Name != "" && w.want.Disabled != (ok && access.Equivalent(deny, access.RevokeAll())) {
+		if w.want.Disabled {
+			add("sessions of role %s are not revoked", w.name())
+		} else {
+			add("policy %s denies everything to role %s", access.RevocationPolicy, w.name())
+		}
+	}
 	for _, part := range w.c.clients.Parts() {
 		drift = append(drift, part.Deviations(w.client, w.spec())...)
 	}
@@ -241,7 +248,7 @@ func (w *work) missingJournal() []string {
 func (w *work) foreign() []string {
 	var foreign []string
 	for _, policy := range slices.Sorted(maps.Keys(w.role.InlinePolicies)) {
-		if policy != access.ObjectPolicy && policy != access.ListPolicy {
+		if !isOurs(policy) {
 			foreign = append(foreign, "inline policy "+policy)
 		}
 	}

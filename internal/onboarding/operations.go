@@ -219,7 +219,7 @@ func (w *work) removal(ref Reference) []step {
 // which, and leaves the role, that nobody can assume, to be removed when they are gone.
 func (c *Controller) removeRole(ctx context.Context, role iam.Role) error {
 	for _, policy := range slices.Sorted(maps.Keys(role.InlinePolicies)) {
-		if policy != access.ObjectPolicy && policy != access.ListPolicy {
+		if !isOurs(policy) {
 			continue
 		}
 		if err := c.roles.DeletePolicy(ctx, role.Name, policy); err != nil && !apierror.Is(err, apierror.NotFound) {

@@ -189,9 +189,11 @@ func configuration(server, change int) Resolved {
 	switch change {
 	case 1:
 		want.Permission, want.MaxSessionDuration, want.Tags = access.Write, 2*time.Hour, map[string]string{"Owner": "b"}
+		want.Disabled = server == 0
 	case 2:
 		want.Prefix, want.PermissionsBoundary = "moved/", "arn:aws:iam::123456789012:policy/boundary"
 		want.Mode = []access.Mode{access.Plain, access.AZP, access.Plain}[server]
+		want.Disabled = server == 2
 	case 3:
 		want.Mode = []access.Mode{access.AZP, access.Plain, access.Plain}[server]
 	}
@@ -294,10 +296,12 @@ func (p *play) final(verb string, want Resolved) {
 		p.t.Fatalf("after apply: role %v, clients %d", ok, len(mine))
 	}
 	client := mine[0]
+	granted, revoked := policies(role)
 	wrong := map[string]bool{
 		"grant":    !client.granted,
 		"trust":    !access.Equivalent(role.TrustPolicy, want.trust(client.client)),
-		"policies": !maps.EqualFunc(role.InlinePolicies, want.Permissions().Policies(), access.Equivalent),
+		"policies": !maps.EqualFunc(granted, want.Permissions().Policies(), access.Equivalent),
+		"revoked":  revoked != want.Disabled,
 		"tags":     !maps.Equal(userTags(role.Tags), want.Tags),
 		"duration": role.MaxSessionDuration != want.MaxSessionDuration,
 		"boundary": role.PermissionsBoundary != want.PermissionsBoundary,
@@ -525,7 +529,7 @@ func (r *process) Sleep(ctx context.Context, d time.Duration) error {
 func (r *process) kill() {
 	r.w.mu.Lock()
 	want := configuration(r.script.Server, r.script.Change)
-	if role, ok := r.w.roles[want.Name()]; ok && !access.IsDenyAll(role.TrustPolicy) && r.s.Hidden {
+	if role, ok := r.w.roles[want.Name()]; ok && role.TrustPolicy != access.DenyAll() && r.s.Hidden {
 		for _, c := range r.clientsOf(want) {
 			r.excused[c.client.ID] = true
 		}

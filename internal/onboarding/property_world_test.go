@@ -54,6 +54,13 @@ func (r *process) SetTrust(ctx context.Context, name, document string) error {
 	})
 }
 
+// policies tells what a role grants from whether every session of it is revoked.
+func policies(role iam.Role) (granted map[string]string, revoked bool) {
+	granted = maps.Clone(role.InlinePolicies)
+	delete(granted, access.RevocationPolicy)
+	return granted, access.Equivalent(role.InlinePolicies[access.RevocationPolicy], access.RevokeAll())
+}
+
 // stands reports whether all that goes with a trust policy is there, for one of the server's configurations.
 func (r *process) stands(name, document string) bool {
 	for change := range changes {
@@ -66,7 +73,8 @@ func (r *process) stands(name, document string) bool {
 			if (want.Mode == access.AZP && !r.w.listed[c.client.ID]) || (want.Mode == access.Vending && !mapped) {
 				continue
 			}
-			if maps.EqualFunc(r.w.roles[name].InlinePolicies, want.Permissions().Policies(), access.Equivalent) {
+			granted, revoked := policies(r.w.roles[name])
+			if !revoked && maps.EqualFunc(granted, want.Permissions().Policies(), access.Equivalent) {
 				return true
 			}
 		}

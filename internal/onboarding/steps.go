@@ -53,6 +53,7 @@ func (w *work) steps() []step {
 	steps = append(steps, w.mapClient())
 	steps = append(steps, w.roleSettings()...)
 	steps = append(steps, w.policies()...)
+	steps = append(steps, w.revoke())
 	return append(steps, w.listAudience(), w.commit(), w.await(), w.unlistAudience(), w.unmapClient(), w.markReady())
 }
 
@@ -60,7 +61,7 @@ func (w *work) name() string { return w.want.Name() }
 
 func (w *work) spec() idp.Spec { return w.want.client(w.id) }
 
-// commit lets the client in.
+// commit lets the client in, or shuts it out where the server is disabled.
 func (w *work) commit() step {
 	var before string
 	return step{
@@ -74,7 +75,7 @@ func (w *work) commit() step {
 			if err := w.c.roles.SetTrust(ctx, w.name(), document); err != nil {
 				return err
 			}
-			w.role.TrustPolicy, w.opened = document, true
+			w.role.TrustPolicy, w.opened = document, !w.want.Disabled
 			return nil
 		},
 		undo: func(ctx context.Context) error {
@@ -96,7 +97,7 @@ func (w *work) await() step {
 		name:  "wait for access of " + w.name(),
 		quiet: true,
 		needed: func() bool {
-			return w.want.Wait && w.c.probe != nil && (w.opened || w.adopted) && w.client.Secret != ""
+			return w.want.Wait && !w.want.Disabled && w.c.probe != nil && (w.opened || w.adopted) && w.client.Secret != ""
 		},
 		do: func(ctx context.Context) error {
 			bounded := ctx

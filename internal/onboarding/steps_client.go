@@ -66,13 +66,14 @@ func (w *work) secretLost() bool {
 	return w.adopted || !w.letsIn(w.client)
 }
 
-// letsIn reports whether the role may let the client in, or let it in before somebody changed what oidcs3 wrote.
+// letsIn reports whether the role may let the client in, or let it in before it was disabled or somebody changed what
+// oidcs3 wrote.
 func (w *work) letsIn(client idp.Client) bool {
-	if access.IsDenyAll(w.role.TrustPolicy) {
-		return false
-	}
 	trust, err := access.ParseTrust(w.role.TrustPolicy)
-	if err != nil || trust.Mode == access.Vending {
+	if err != nil {
+		return !access.IsDenyAll(w.role.TrustPolicy)
+	}
+	if trust.Mode == access.Vending {
 		return true
 	}
 	return trust.Subject == client.Subject

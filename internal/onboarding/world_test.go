@@ -503,7 +503,8 @@ func (w *world) finished(want Resolved) error {
 	if !access.Equivalent(role.TrustPolicy, want.trust(client.client)) {
 		add("the trust policy is %s", role.TrustPolicy)
 	}
-	if !maps.EqualFunc(role.InlinePolicies, want.Permissions().Policies(), access.Equivalent) {
+	granted, revoked := policies(role)
+	if !maps.EqualFunc(granted, want.Permissions().Policies(), access.Equivalent) || revoked != want.Disabled {
 		add("the policies are %v", role.InlinePolicies)
 	}
 	if !maps.Equal(userTags(role.Tags), want.Tags) {

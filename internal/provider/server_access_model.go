@@ -38,6 +38,7 @@ type serverAccessModel struct {
 	PermissionsBoundary  types.String   `tfsdk:"permissions_boundary"`
 	Tags                 types.Map      `tfsdk:"tags"`
 	AllowPrefixOverlap   types.Bool     `tfsdk:"allow_prefix_overlap"`
+	Enabled              types.Bool     `tfsdk:"enabled"`
 	WaitForAccess        types.Bool     `tfsdk:"wait_for_access"`
 	DeletionProtection   types.Bool     `tfsdk:"deletion_protection"`
 	ID                   types.String   `tfsdk:"id"`
@@ -82,6 +83,7 @@ func (m *serverAccessModel) desired(ctx context.Context, project, region string)
 		PermissionsBoundary: m.PermissionsBoundary.ValueString(),
 		Method:              idp.ClientSecret,
 		Identity:            wanted,
+		Disabled:            !m.Enabled.IsNull() && !m.Enabled.IsUnknown() && !m.Enabled.ValueBool(),
 		Wait:                m.WaitForAccess.ValueBool(),
 	}
 	if !m.ClientAuthentication.IsNull() {

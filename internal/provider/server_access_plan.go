@@ -332,6 +332,9 @@ func (p *planning) client(kind idp.Kind, resolved onboarding.Resolved) {
 	}
 	client := idp.Client{ID: p.prior.ClientID.ValueString(), Subject: p.prior.Subject.ValueString()}
 	p.plan.setClient(kind, resolved, client)
+	if p.plan.Enabled.IsUnknown() {
+		p.plan.TrustPolicy = types.StringUnknown()
+	}
 	if p.plan.RoleARN.IsUnknown() || p.plan.BucketName.IsUnknown() || p.plan.S3PathPrefix.IsUnknown() {
 		p.plan.ServerConfiguration = types.StringUnknown()
 	}

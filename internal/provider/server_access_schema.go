@@ -138,6 +138,13 @@ func accessAttributes() map[string]schema.Attribute {
 				"out where it cannot be done: with `private_key_jwt`, whose key only the server has, and where the token endpoint cannot be reached " +
 				"from the machine that runs Terraform.",
 		},
+		"enabled": schema.BoolAttribute{
+			Optional: true, Computed: true,
+			Default: booldefault.StaticBool(true),
+			MarkdownDescription: "With `false` nobody gets in: the role's trust policy denies the server's client, and every session that was given " +
+				"out is denied everything, at once. Client, secret and role stay, so that `true` lets the server in again; sessions from before " +
+				"stay revoked. Defaults to `true`.",
+		},
 		"deletion_protection": schema.BoolAttribute{
 			Optional: true, Computed: true,
 			Default:             booldefault.StaticBool(false),
