@@ -46,6 +46,10 @@ const (
 	PrivateKeyJWT Method = "private_key_jwt"
 )
 
+// SecretsOverlap reports whether a client's former secret stays valid beside a new one, so that a host has time to take
+// the new one up.
+func (k Kind) SecretsOverlap() bool { return k == Entra || k == Cognito }
+
 // API is the protected API that tokens are issued for, as the identity provider describes it.
 type API struct {
 	Audience       string   // identifier the tokens' aud carries
@@ -82,6 +86,7 @@ type Client struct {
 	OnboardingID string // empty on a client that something else made
 	Method       Method
 	Secret       Secret   // empty where the provider does not show it
+	SecretID     string   // Cognito: which of the client's secrets Secret is; empty: the one that Cognito shows
 	GrantID      string   // Auth0: client grant; Entra: app role assignment
 	Scopes       []string // Cognito: scopes that the client may ask for
 	// Found is what the adapter read, for its own Parts to compare; others do not look inside.

@@ -32,6 +32,7 @@ type Desired struct {
 	Identity   Identity
 	Method     idp.Method
 	PublicKeys []string // PEM, for idp.PrivateKeyJWT
+	Rotate     bool     // a new client secret is wanted; for an update
 
 	Disabled bool // everything stands, and nobody gets in
 	Wait     bool // for AWS to honour what was just opened, where Config.Probe can tell

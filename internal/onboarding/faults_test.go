@@ -33,6 +33,8 @@ func scenarios() []scenario {
 	vended := plain
 	vended.Mode = access.Vending
 	vended.Identity.Vending = Vending{RoleARN: "arn:aws:iam::123456789012:role/vending", URL: "https://vending.example", Table: "roles"}
+	rotated := plain
+	rotated.Rotate = true
 	disabled := plain
 	disabled.Disabled = true
 	changed := plain
@@ -86,6 +88,7 @@ func scenarios() []scenario {
 		{name: "update everything", kind: "update", want: changed, prepare: onboarded(plain), run: update(changed)},
 		{name: "update to azp mode", kind: "update", want: azp, prepare: onboarded(plain), run: update(azp)},
 		{name: "update from azp mode", kind: "update", want: plain, prepare: onboarded(azp), run: update(plain)},
+		{name: "rotate the secret", kind: "update", want: plain, prepare: onboarded(plain), run: update(rotated)},
 		{name: "disable", kind: "update", want: disabled, prepare: onboarded(plain), run: update(disabled)},
 		{name: "enable", kind: "update", want: plain, prepare: onboarded(disabled), run: update(plain)},
 		{name: "update after the role was deleted", kind: "update", want: plain, run: update(plain), prepare: func(w *world) {
@@ -282,7 +285,7 @@ func (w *world) snapshot() map[string]any {
 	}
 	clients := map[string]string{}
 	for id, r := range w.clients {
-		clients[id] = fmt.Sprintf("%s %s granted=%v", r.client.Name, r.client.OnboardingID, r.granted)
+		clients[id] = fmt.Sprintf("%s %s %s granted=%v", r.client.Name, r.client.OnboardingID, r.client.Secret.Reveal(), r.granted)
 	}
 	listed := maps.Clone(w.listed)
 	maps.DeleteFunc(listed, func(id string, _ bool) bool { return w.clients[id] == nil }) // of use to nobody

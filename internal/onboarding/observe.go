@@ -34,11 +34,18 @@ func (o Observed) Gone() bool {
 // Reference says which onboarding is meant, from what was remembered of it.
 type Reference struct {
 	ClientID     string      // empty: not known
+	SecretID     string      // idp.Client's, of the secret that is remembered; empty: the one that the identity provider shows
 	OnboardingID string      // empty: not known
 	RoleARN      string      // empty: not known
 	Table        string      // mapping table in which there may be a row; empty: as is wanted now
 	ProviderARN  string      // OIDC provider that may list the client; empty: as is wanted now
 	Mode         access.Mode // trust mode so far; empty: not known
+}
+
+// remembersSecretOf reports whether who remembers the reference knows better than the identity provider which of the
+// client's secrets is in use.
+func (r Reference) remembersSecretOf(client idp.Client) bool {
+	return r.SecretID != "" && client.ID == r.ClientID
 }
 
 // Observe reads a server's access and compares it with what is wanted. What is missing is reported as drift; it fails
@@ -78,6 +85,9 @@ func (c *Controller) Observe(ctx context.Context, want Resolved, ref Reference) 
 		if o.Client, err = c.find(ctx, want.Desired, "", ref.OnboardingID); err != nil {
 			return o, err
 		}
+	}
+	if ref.remembersSecretOf(o.Client) {
+		o.Client.Secret, o.Client.SecretID = "", ref.SecretID
 	}
 	w := c.begin(want, ref)
 	w.id, w.client, w.shared = ref.OnboardingID, o.Client, true

@@ -37,8 +37,8 @@ func (c *Controller) Update(ctx context.Context, want Resolved, ref Reference, s
 	if err := c.readAll(ctx, w, ref); err != nil {
 		return Outcome{}, err
 	}
-	if w.client.Secret == "" && w.client.ID == ref.ClientID {
-		w.client.Secret = secret // of no other client than the state's: an update that was cut off may have made one
+	if w.client.Secret == "" && w.client.ID == ref.ClientID || ref.remembersSecretOf(w.client) {
+		w.client.Secret, w.client.SecretID = secret, ref.SecretID // of no other client than the state's: an update that was cut off may have made one
 	}
 	err := w.converge(ctx, "update")
 	return w.outcome(), err

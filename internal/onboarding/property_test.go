@@ -156,6 +156,9 @@ type play struct {
 	// Clients whose maker was killed after it had let them in and before Terraform's state had their secret. Where the
 	// identity provider hides it, the secret is then known to nobody, and the user is told to rotate it.
 	excused map[string]bool
+	// Clients whose secret was being rotated when the process was killed, so that no state has the new one. The next refresh
+	// shows it, or the next apply of that configuration makes another; where it is hidden, one of the configuration before does not.
+	halfway map[string]bool
 }
 
 // moment is what the world was.
@@ -167,7 +170,7 @@ type moment struct {
 }
 
 func newPlay(t *rapid.T, s script) *play {
-	p := &play{t: t, s: s, w: newWorld(), excused: map[string]bool{}}
+	p := &play{t: t, s: s, w: newWorld(), excused: map[string]bool{}, halfway: map[string]bool{}}
 	p.w.readable = !s.Hidden
 	p.w.undoFails = true // closing a role may fail too; deleting it then is right
 	other := serverNamed("web-1").Name()
@@ -257,6 +260,9 @@ func (p *play) settle() {
 				state = 1
 			}
 			p.plainly(verb, n, state)
+		}
+		if !p.s.Hidden { // every state has been refreshed since
+			clear(p.halfway)
 		}
 		p.check("after the last " + verb)
 		for n := range servers {
@@ -351,7 +357,7 @@ func (p *play) check(when string) {
 		}
 		for _, known := range p.known[n] {
 			r := w.clients[known.ref.ClientID]
-			unknown := known.secret == "" && (known.imported || (r != nil && p.excused[r.client.ID]))
+			unknown := r != nil && p.halfway[r.client.ID] || known.secret == "" && (known.imported || (r != nil && p.excused[r.client.ID]))
 			if known.exists && !known.tainted && !unknown && r != nil && known.secret != r.client.Secret {
 				p.t.Fatalf("%s: the secret of client %s is lost", when, r.client.ID)
 			}
@@ -533,6 +539,9 @@ func (r *process) kill() {
 		for _, c := range r.clientsOf(want) {
 			r.excused[c.client.ID] = true
 		}
+	}
+	if known := r.known[r.script.Server][r.script.State]; known.exists && rotates(known.applied, want) {
+		r.halfway[known.ref.ClientID] = true
 	}
 	r.w.mu.Unlock()
 	r.dead.Store(true)

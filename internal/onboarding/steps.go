@@ -36,6 +36,7 @@ type work struct {
 
 	adopted bool // an unfinished onboarding was found and is gone on with
 	opened  bool // the trust policy was set
+	rotated bool // the client got a new secret
 
 	unproven error // what came of the wait, where it was in vain
 }
@@ -97,7 +98,7 @@ func (w *work) await() step {
 		name:  "wait for access of " + w.name(),
 		quiet: true,
 		needed: func() bool {
-			return w.want.Wait && !w.want.Disabled && w.c.probe != nil && (w.opened || w.adopted) && w.client.Secret != ""
+			return w.want.Wait && !w.want.Disabled && w.c.probe != nil && (w.opened || w.adopted || w.rotated) && w.client.Secret != ""
 		},
 		do: func(ctx context.Context) error {
 			bounded := ctx

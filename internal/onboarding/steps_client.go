@@ -17,7 +17,7 @@ func (w *work) applyPart(part idp.Part, first bool) step {
 	return step{
 		name: "apply " + part.Name + " " + w.name(),
 		needed: func() bool {
-			return len(part.Deviations(w.client, w.spec())) > 0 || (part.Name == idp.SecretPart && w.secretLost())
+			return len(part.Deviations(w.client, w.spec())) > 0 || (part.Name == idp.SecretPart && w.secretWanted())
 		},
 		partial: func() bool { return w.client.Exists() },
 		remains: part.Name + " " + w.name(),
@@ -25,18 +25,20 @@ func (w *work) applyPart(part idp.Part, first bool) step {
 		makes:   makes,
 		do: func(ctx context.Context) error {
 			before = w.client
-			return part.Apply(ctx, &w.client, w.spec())
+			err := part.Apply(ctx, &w.client, w.spec())
+			w.rotated = w.rotated || (err == nil && part.Name == idp.SecretPart)
+			return err
 		},
 		settled: func(ctx context.Context) (bool, error) {
 			found, err := w.c.find(ctx, w.want.Desired, w.client.ID, w.id)
 			if err != nil || !found.Exists() {
 				return false, err
 			}
-			if found.Secret == "" {
-				found.Secret = w.client.Secret
+			if found.Secret == "" || w.client.SecretID != "" {
+				found.Secret, found.SecretID = w.client.Secret, w.client.SecretID
 			}
 			w.client = found
-			return len(part.Deviations(found, w.spec())) == 0 && (part.Name != idp.SecretPart || !w.secretLost()), nil
+			return len(part.Deviations(found, w.spec())) == 0 && (part.Name != idp.SecretPart || !w.secretWanted()), nil
 		},
 		undo: func(ctx context.Context) error {
 			if w.adopted {
@@ -55,6 +57,11 @@ func (w *work) applyPart(part idp.Part, first bool) step {
 			return part.Revert(ctx, &w.client, before)
 		},
 	}
+}
+
+// secretWanted reports whether a new secret is asked for, and not made yet, or needed.
+func (w *work) secretWanted() bool {
+	return w.secretLost() || (w.want.Rotate && w.want.Method == idp.ClientSecret && w.client.Exists() && !w.rotated)
 }
 
 // secretLost reports whether nobody can know the secret any more: the answer that showed it never came, or the process

@@ -50,7 +50,7 @@ func (t terraform) refresh() (Observed, error) {
 		*t.known = remembered{}
 		return o, nil
 	}
-	t.known.ref.ClientID = o.Client.ID
+	t.known.ref.ClientID, t.known.ref.SecretID = o.Client.ID, o.Client.SecretID
 	switch {
 	case !o.Client.Exists():
 		t.known.secret = ""
@@ -79,12 +79,14 @@ func (t terraform) apply(want Resolved) error {
 		if !differs(o, *t.known, want) {
 			return nil
 		}
-		outcome, err := t.c.Update(t.ctx, want, t.known.reference(), t.known.secret)
+		asked := want
+		asked.Rotate = rotates(t.known.applied, want)
+		outcome, err := t.c.Update(t.ctx, asked, t.known.reference(), t.known.secret)
 		if err == nil {
 			t.known.applied, t.known.imported = want, false
 			t.known.note(outcome)
 		} else if leftBehind(err) && outcome.Client.Exists() {
-			t.known.ref.ClientID, t.known.secret = outcome.Client.ID, outcome.Client.Secret
+			t.known.ref.ClientID, t.known.ref.SecretID, t.known.secret = outcome.Client.ID, outcome.Client.SecretID, outcome.Client.Secret
 		}
 		return err
 	}
@@ -106,7 +108,7 @@ func (t terraform) apply(want Resolved) error {
 
 // note keeps what an operation says of a client, as the provider writes it into the state.
 func (k *remembered) note(o Outcome) {
-	k.ref = Reference{ClientID: o.Client.ID, OnboardingID: o.OnboardingID, RoleARN: o.RoleARN}
+	k.ref = Reference{ClientID: o.Client.ID, SecretID: o.Client.SecretID, OnboardingID: o.OnboardingID, RoleARN: o.RoleARN}
 	if o.Client.Exists() && o.Client.Secret != "" {
 		k.secret = o.Client.Secret
 	}
@@ -137,6 +139,11 @@ func (t terraform) destroy() error {
 	return nil
 }
 
+// rotates reports whether a change of configuration asks for a new secret: the owner's tag stands for rotation_triggers.
+func rotates(was, is Resolved) bool {
+	return was.Tags["Owner"] != is.Tags["Owner"]
+}
+
 func leftBehind(err error) bool {
 	failure, ok := err.(*Failure) //nolint:errorlint // operations return it bare
 	return ok && len(failure.Remains) > 0
@@ -148,7 +155,8 @@ func differs(o Observed, known remembered, want Resolved) bool {
 		return true
 	}
 	role := *o.Role
+	granted, _ := policies(role)
 	return !access.Equivalent(role.TrustPolicy, want.trust(o.Client)) || role.MaxSessionDuration != want.MaxSessionDuration ||
 		role.PermissionsBoundary != want.PermissionsBoundary || !maps.Equal(userTags(role.Tags), want.Tags) ||
-		!maps.EqualFunc(role.InlinePolicies, want.Permissions().Policies(), access.Equivalent)
+		!maps.EqualFunc(granted, want.Permissions().Policies(), access.Equivalent)
 }

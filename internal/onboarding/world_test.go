@@ -374,7 +374,20 @@ func (w worldClients) Parts() []idp.Part {
 			})
 			return err
 		},
-		Revert: func(context.Context, *idp.Client, idp.Client) error { return nil },
+		Revert: func(_ context.Context, c *idp.Client, before idp.Client) error {
+			switch {
+			case !before.Exists() || before.Secret == c.Secret:
+				return nil
+			case before.Secret == "":
+				return failed(apierror.Conflict, "PATCH client", c.ID)
+			}
+			return w.change("PATCH client", func() error {
+				if r, ok := w.clients[c.ID]; ok {
+					r.client.Secret, c.Secret = before.Secret, before.Secret
+				}
+				return nil
+			})
+		},
 	}, {
 		Name: "client grant",
 		Deviations: func(c idp.Client, _ idp.Spec) []string {

@@ -60,7 +60,12 @@ func TestAccServerAccess_leastPrivilege(t *testing.T) {
 				{Config: s.hcl(), Check: may(address, "put")},
 				{Config: changed.hcl(), ConfigPlanChecks: in(plancheck.ResourceActionUpdate), Check: may(address, "put", "get", "list", "delete")},
 				{Config: s.hcl(), ConfigPlanChecks: in(plancheck.ResourceActionUpdate), Check: may(address, "put")},
+				{Config: rotated(s, "1", "allow_downtime = true")},
+				{Config: rotated(s, "2", "allow_downtime = true"), Check: may(address, "put")},
 			}
+			off := s
+			off.more = "enabled = false"
+			steps = append(steps, resource.TestStep{Config: off.hcl(), Check: shutOut()}, resource.TestStep{Config: s.hcl(), Check: may(address, "put")})
 			if idp != "cognito" {
 				azp := s
 				azp.identity = withAZP(idp)

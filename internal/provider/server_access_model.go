@@ -62,6 +62,9 @@ type serverAccessModel struct {
 type clientAuthenticationModel struct {
 	Method       types.String `tfsdk:"method"`
 	PublicKeyPEM types.String `tfsdk:"public_key_pem"`
+
+	RotationTriggers types.Map  `tfsdk:"rotation_triggers"`
+	AllowDowntime    types.Bool `tfsdk:"allow_downtime"`
 }
 
 // desired reads what the model asks for. The caller has made sure that it is known.
@@ -226,7 +229,10 @@ func publicKeys(text string) ([]string, error) {
 	return keys, nil
 }
 
-var clientAuthenticationTypes = map[string]attr.Type{"method": types.StringType, "public_key_pem": types.StringType}
+var clientAuthenticationTypes = map[string]attr.Type{
+	"method": types.StringType, "public_key_pem": types.StringType,
+	"rotation_triggers": types.MapType{ElemType: types.StringType}, "allow_downtime": types.BoolType,
+}
 
 // noTimeouts is a timeouts attribute that was not given.
 func noTimeouts() timeouts.Value {

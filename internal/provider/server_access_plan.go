@@ -160,6 +160,9 @@ func (p *planning) run(ctx context.Context) diag.Diagnostics {
 	}
 	p.plan.setResolved(resolved)
 	p.client(i.kind, resolved)
+	if p.prior != nil && !p.replaces {
+		diags.Append(p.rotation(i.kind)...)
+	}
 	return diags
 }
 
@@ -264,7 +267,7 @@ func (p *planning) unknown() {
 		m.ClientSecret = types.StringNull()
 	} else if ok && p.prior != nil && !p.replaces && !p.prior.ClientID.IsNull() && p.prior.method() == idp.ClientSecret {
 		m.ClientSecret = p.prior.ClientSecret // null where an import could not read it
-		if p.prior.lostSecret() {
+		if p.prior.lostSecret() || p.prior.rotates(m) {
 			m.ClientSecret = types.StringUnknown()
 		}
 	}

@@ -69,7 +69,7 @@ func (r *serverAccess) Create(ctx context.Context, req resource.CreateRequest, r
 	}
 	// With an error, what is left goes into the state: Terraform marks it tainted, and the next apply removes it.
 	model.finish(i, want, outcome)
-	resp.Diagnostics.Append(remember(ctx, resp.Private, onboarding.Reference{OnboardingID: outcome.OnboardingID, ClientID: outcome.Client.ID})...)
+	resp.Diagnostics.Append(remember(ctx, resp.Private, reference(outcome))...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, &model)...)
 	resp.Diagnostics.Append(identify(ctx, resp.Identity, want.Name(), outcome.RoleARN)...)
 	if err == nil {
@@ -123,7 +123,7 @@ func (r *serverAccess) Read(ctx context.Context, req resource.ReadRequest, resp 
 		ref.OnboardingID = observed.Journal.OnboardingID
 	}
 	if observed.Client.Exists() {
-		ref.ClientID = observed.Client.ID
+		ref.ClientID, ref.SecretID = observed.Client.ID, observed.Client.SecretID
 	}
 	resp.Diagnostics.Append(remember(ctx, resp.Private, ref)...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, &model)...)
@@ -147,6 +147,7 @@ func (r *serverAccess) Update(ctx context.Context, req resource.UpdateRequest, r
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	want.Rotate = prior.rotates(&model)
 	outcome, err := controller.Update(ctx, want, ref, idp.Secret(prior.ClientSecret.ValueString()))
 	if err != nil {
 		resp.Diagnostics.Append(diagnose("Server access was not updated", err)...)
@@ -156,12 +157,14 @@ func (r *serverAccess) Update(ctx context.Context, req resource.UpdateRequest, r
 			}
 			prior.setClient(i.kind, want, outcome.Client)
 			prior.setSecret(want, outcome.Client)
+			ref.SecretID = outcome.Client.SecretID
+			resp.Diagnostics.Append(remember(ctx, resp.Private, ref)...)
 			resp.Diagnostics.Append(resp.State.Set(ctx, &prior)...)
 		}
 		return
 	}
 	model.finish(i, want, outcome)
-	resp.Diagnostics.Append(remember(ctx, resp.Private, onboarding.Reference{OnboardingID: outcome.OnboardingID, ClientID: outcome.Client.ID})...)
+	resp.Diagnostics.Append(remember(ctx, resp.Private, reference(outcome))...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, &model)...)
 	resp.Diagnostics.Append(identify(ctx, resp.Identity, want.Name(), outcome.RoleARN)...)
 	resp.Diagnostics.Append(diagnoseUnproven(ctx, req.Config, want.ID(), outcome.Unproven)...)
@@ -250,6 +253,7 @@ const privateKey = "onboarding"
 type privateData struct {
 	OnboardingID string `json:"onboarding_id"`
 	ClientID     string `json:"client_id"`
+	SecretID     string `json:"secret_id,omitempty"`
 }
 
 type privateWriter interface {
@@ -260,8 +264,13 @@ type privateReader interface {
 	GetKey(ctx context.Context, key string) ([]byte, diag.Diagnostics)
 }
 
+// reference is what has to be remembered of an outcome.
+func reference(outcome onboarding.Outcome) onboarding.Reference {
+	return onboarding.Reference{OnboardingID: outcome.OnboardingID, ClientID: outcome.Client.ID, SecretID: outcome.Client.SecretID}
+}
+
 func remember(ctx context.Context, private privateWriter, ref onboarding.Reference) diag.Diagnostics {
-	value, err := json.Marshal(privateData{OnboardingID: ref.OnboardingID, ClientID: ref.ClientID})
+	value, err := json.Marshal(privateData{OnboardingID: ref.OnboardingID, ClientID: ref.ClientID, SecretID: ref.SecretID})
 	if err != nil {
 		return diag.Diagnostics{diag.NewErrorDiagnostic("The onboarding id cannot be kept", sentence(err))}
 	}
@@ -277,7 +286,7 @@ func recall(ctx context.Context, private privateReader, model *serverAccessModel
 	diags.Append(more...)
 	var data privateData
 	if len(value) > 0 && json.Unmarshal(value, &data) == nil {
-		ref.OnboardingID = data.OnboardingID
+		ref.OnboardingID, ref.SecretID = data.OnboardingID, data.SecretID
 		if ref.ClientID == "" {
 			ref.ClientID = data.ClientID
 		}

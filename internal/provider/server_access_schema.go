@@ -77,6 +77,17 @@ func identityAttributes() map[string]schema.Attribute {
 						"two, one behind the other.",
 					Validators: []validator.String{accepted("public key", func(s string) error { _, err := publicKeys(s); return err })},
 				},
+				"rotation_triggers": schema.MapAttribute{
+					Optional: true, ElementType: types.StringType,
+					MarkdownDescription: "Whatever a new client secret is to be made for, such as a date. The first value is recorded; each change after " +
+						"that makes a new secret. At Entra ID and Cognito the former one stays valid until the next change, so that the server has time to " +
+						"take the new one up.",
+				},
+				"allow_downtime": schema.BoolAttribute{
+					Optional: true,
+					MarkdownDescription: "Allows a new secret where the former one ends at once, as at Auth0: the server gets no tokens until it has the new one. " +
+						"Without it such a rotation is refused.",
+				},
 			},
 		},
 	}

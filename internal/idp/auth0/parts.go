@@ -158,10 +158,14 @@ func (p *Provider) applySecret(ctx context.Context, c *idp.Client, spec idp.Spec
 	return nil
 }
 
-// revertSecret puts a secret back that is known. One that is not cannot come back.
+// revertSecret puts a secret back that is known. One that is not cannot come back, so that the new one stays.
 func (p *Provider) revertSecret(ctx context.Context, c *idp.Client, before idp.Client) error {
-	if !before.Exists() || before.Secret == "" || before.Secret == c.Secret {
+	if !before.Exists() || before.Secret == c.Secret {
 		return nil
+	}
+	if before.Secret == "" {
+		return &apierror.Error{Kind: apierror.Conflict, Service: service, Operation: updateClient, Object: "client " + before.ID,
+			Message: "the former secret is not known, so that it cannot be put back"}
 	}
 	err := p.patch(ctx, c, idp.Spec{}, map[string]any{"client_secret": before.Secret.Reveal()})
 	if err == nil {

@@ -107,7 +107,7 @@ func clientDeviations(c idp.Client, spec idp.Spec) []string {
 	if spec.Method != idp.ClientSecret {
 		deviations = append(deviations, fmt.Sprintf("client authentication is %s instead of %s", idp.ClientSecret, spec.Method))
 	}
-	if c.Secret == "" {
+	if aws.ToString(state(c).ClientSecret) == "" {
 		deviations = append(deviations, "app client has no secret")
 	}
 	return deviations

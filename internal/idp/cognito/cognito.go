@@ -15,12 +15,17 @@
 // Cognito generates the secret and shows it to who may call DescribeUserPoolClient. A client that was made without a
 // secret cannot take part in the client credentials grant and cannot be mended.
 //
+// Two secrets may be valid at once, and values are shown when they are made. Which one DescribeUserPoolClient shows then is
+// not documented, so of a client that was given a second one, Client.SecretID says which its Secret is, and who remembers
+// the secret remembers that too.
+//
 // # Calls
 //
 // There is no way to read many app clients in one call: each refresh takes one DescribeUserPoolClient. What is known of
 // the pool is read once for the whole run, as is the list of names before the first create. Needed permissions:
 // cognito-idp:CreateUserPoolClient, DescribeUserPoolClient, UpdateUserPoolClient, DeleteUserPoolClient,
-// ListUserPoolClients, ListResourceServers, and DescribeUserPool.
+// ListUserPoolClients, ListResourceServers, and DescribeUserPool; to rotate secrets, ListUserPoolClientSecrets,
+// AddUserPoolClientSecret and DeleteUserPoolClientSecret.
 package cognito
 
 import (
@@ -49,6 +54,9 @@ type UserPools interface {
 	CreateUserPoolClient(context.Context, *cognitoidp.CreateUserPoolClientInput, ...func(*cognitoidp.Options)) (*cognitoidp.CreateUserPoolClientOutput, error)
 	UpdateUserPoolClient(context.Context, *cognitoidp.UpdateUserPoolClientInput, ...func(*cognitoidp.Options)) (*cognitoidp.UpdateUserPoolClientOutput, error)
 	DeleteUserPoolClient(context.Context, *cognitoidp.DeleteUserPoolClientInput, ...func(*cognitoidp.Options)) (*cognitoidp.DeleteUserPoolClientOutput, error)
+	ListUserPoolClientSecrets(context.Context, *cognitoidp.ListUserPoolClientSecretsInput, ...func(*cognitoidp.Options)) (*cognitoidp.ListUserPoolClientSecretsOutput, error)
+	AddUserPoolClientSecret(context.Context, *cognitoidp.AddUserPoolClientSecretInput, ...func(*cognitoidp.Options)) (*cognitoidp.AddUserPoolClientSecretOutput, error)
+	DeleteUserPoolClientSecret(context.Context, *cognitoidp.DeleteUserPoolClientSecretInput, ...func(*cognitoidp.Options)) (*cognitoidp.DeleteUserPoolClientSecretOutput, error)
 }
 
 var _ UserPools = (*cognitoidp.Client)(nil)

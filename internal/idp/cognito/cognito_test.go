@@ -18,11 +18,11 @@ import (
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp/cognito"
 )
 
-// part is the only one.
+// part is the app client itself.
 func part(t *testing.T, p *cognito.Provider) idp.Part {
 	t.Helper()
 	parts := p.Parts()
-	if len(parts) != 1 || parts[0].Name != "app client" {
+	if len(parts) != 2 || parts[0].Name != "app client" {
 		t.Fatalf("parts %v", parts)
 	}
 	return parts[0]

@@ -11,9 +11,12 @@ import (
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
 )
 
-// Parts implements idp.Provider: there is only the app client.
+// Parts implements idp.Provider.
 func (p *Provider) Parts() []idp.Part {
-	return []idp.Part{{Name: "app client", Deviations: clientDeviations, Apply: p.applyClient, Revert: p.revertClient}}
+	return []idp.Part{
+		{Name: "app client", Deviations: clientDeviations, Apply: p.applyClient, Revert: p.revertClient},
+		{Name: idp.SecretPart, Deviations: secretDeviations, Apply: p.applySecret, Revert: p.revertSecret},
+	}
 }
 
 // applyClient makes the client, or mends what is ours of it.
@@ -25,7 +28,7 @@ func (p *Provider) applyClient(ctx context.Context, c *idp.Client, spec idp.Spec
 	if !c.Exists() {
 		return p.createClient(ctx, c, spec)
 	}
-	if c.Secret == "" {
+	if c.Secret == "" && aws.ToString(state(*c).ClientSecret) == "" {
 		return &apierror.Error{Kind: apierror.Conflict, Service: service, Operation: "UpdateUserPoolClient", Object: object(c.ID),
 			Message: "the app client was made without a secret, which the client credentials grant needs and which cannot be added; replace it"}
 	}
@@ -82,7 +85,11 @@ func (p *Provider) change(ctx context.Context, c *idp.Client, want settings) err
 			now.ClientSecret = secret
 		}
 	}
-	*c = client(now)
+	renewed := client(now)
+	if c.SecretID != "" { // which of several Cognito shows is not documented
+		renewed.Secret, renewed.SecretID = c.Secret, c.SecretID
+	}
+	*c = renewed
 	return nil
 }
 
@@ -91,7 +98,7 @@ func (p *Provider) revertClient(ctx context.Context, c *idp.Client, before idp.C
 	if !before.Exists() {
 		return p.Delete(ctx, *c)
 	}
-	reverted := idp.Client{ID: before.ID}
+	reverted := idp.Client{ID: before.ID, Secret: c.Secret, SecretID: c.SecretID}
 	err := p.change(ctx, &reverted, settingsOf(state(before)))
 	if apierror.Is(err, apierror.NotFound) {
 		return nil
