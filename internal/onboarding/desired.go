@@ -32,7 +32,11 @@ type Desired struct {
 	Identity   Identity
 	Method     idp.Method
 	PublicKeys []string // PEM, for idp.PrivateKeyJWT
+	Storage    Storage  // of the client secret
 	Rotate     bool     // a new client secret is wanted; for an update
+	// AllowDowntime allows a new secret in place of one that is to be stored and that nobody knows, where the former one
+	// ends at once.
+	AllowDowntime bool
 
 	Disabled bool // everything stands, and nobody gets in
 	Wait     bool // for AWS to honour what was just opened, where Config.Probe can tell

@@ -35,6 +35,10 @@ func scenarios() []scenario {
 	vended.Identity.Vending = Vending{RoleARN: "arn:aws:iam::123456789012:role/vending", URL: "https://vending.example", Table: "roles"}
 	rotated := plain
 	rotated.Rotate = true
+	stored := plain
+	stored.Storage = SecretsManager
+	storedAnew := stored
+	storedAnew.Rotate = true
 	disabled := plain
 	disabled.Disabled = true
 	changed := plain
@@ -45,8 +49,11 @@ func scenarios() []scenario {
 	create := func(want Resolved) func(context.Context, *world) error {
 		return func(ctx context.Context, w *world) error {
 			outcome, err := w.controller().Create(ctx, want)
-			w.remembered = Reference{ClientID: outcome.Client.ID, OnboardingID: outcome.OnboardingID, RoleARN: outcome.RoleARN, Table: want.Identity.Vending.Table}
+			w.remembered = Reference{ClientID: outcome.Client.ID, OnboardingID: outcome.OnboardingID, RoleARN: outcome.RoleARN, Table: want.Identity.Vending.Table, Storage: want.storage()}
 			w.secret = outcome.Client.Secret
+			if want.storage() != State {
+				w.secret = ""
+			}
 			return err
 		}
 	}
@@ -55,7 +62,14 @@ func scenarios() []scenario {
 			outcome, err := w.controller().Update(ctx, want, w.reference(), w.secret)
 			failure, failed := errors.AsType[*Failure](err)
 			if outcome.Client.Exists() && (err == nil || (failed && len(failure.Remains) > 0)) {
-				w.remembered.ClientID, w.secret = outcome.Client.ID, outcome.Client.Secret // as the state is written
+				w.remembered.ClientID = outcome.Client.ID // as the state is written
+				if err == nil {
+					w.remembered.Storage = want.storage()
+				}
+				w.secret = ""
+				if want.storage() == State || w.remembered.Storage == State {
+					w.secret = outcome.Client.Secret
+				}
 			}
 			return err
 		}
@@ -89,6 +103,10 @@ func scenarios() []scenario {
 		{name: "update to azp mode", kind: "update", want: azp, prepare: onboarded(plain), run: update(azp)},
 		{name: "update from azp mode", kind: "update", want: plain, prepare: onboarded(azp), run: update(plain)},
 		{name: "rotate the secret", kind: "update", want: plain, prepare: onboarded(plain), run: update(rotated)},
+		{name: "create with a stored secret", kind: "create", want: stored, prepare: func(*world) {}, run: create(stored)},
+		{name: "store the secret", kind: "update", want: stored, prepare: onboarded(plain), run: update(stored)},
+		{name: "store the secret no more", kind: "update", want: plain, prepare: onboarded(stored), run: update(plain)},
+		{name: "rotate a stored secret", kind: "update", want: stored, prepare: onboarded(stored), run: update(storedAnew)},
 		{name: "disable", kind: "update", want: disabled, prepare: onboarded(plain), run: update(disabled)},
 		{name: "enable", kind: "update", want: plain, prepare: onboarded(disabled), run: update(plain)},
 		{name: "update after the role was deleted", kind: "update", want: plain, run: update(plain), prepare: func(w *world) {
@@ -180,11 +198,11 @@ func (s scenario) world() *world {
 func (w *world) remember(want Resolved) {
 	if role, ok := w.roles[want.Name()]; ok {
 		j := parseJournal(role.Tags)
-		w.remembered = Reference{ClientID: j.ClientID, OnboardingID: j.OnboardingID, RoleARN: role.ARN, Table: w.remembered.Table}
+		w.remembered = Reference{ClientID: j.ClientID, OnboardingID: j.OnboardingID, RoleARN: role.ARN, Table: w.remembered.Table, Storage: w.remembered.Storage}
 		return
 	}
 	for id, r := range w.clients {
-		w.remembered = Reference{ClientID: id, OnboardingID: r.client.OnboardingID, Table: w.remembered.Table}
+		w.remembered = Reference{ClientID: id, OnboardingID: r.client.OnboardingID, Table: w.remembered.Table, Storage: w.remembered.Storage}
 	}
 }
 
@@ -291,7 +309,7 @@ func (w *world) snapshot() map[string]any {
 	maps.DeleteFunc(listed, func(id string, _ bool) bool { return w.clients[id] == nil }) // of use to nobody
 	rows := maps.Clone(w.rows)
 	maps.DeleteFunc(rows, func(id string, _ rolemap.Row) bool { return w.clients[id[strings.LastIndex(id, "#")+1:]] == nil })
-	return map[string]any{"roles": roles, "clients": clients, "listed": listed, "rows": rows}
+	return map[string]any{"roles": roles, "clients": clients, "vault": maps.Clone(w.vault), "listed": listed, "rows": rows}
 }
 
 type deadError struct{ call string }

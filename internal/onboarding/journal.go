@@ -25,9 +25,10 @@ const (
 	tagClient      = TagPrefix + "client-id"
 	tagMode        = TagPrefix + "trust-mode"
 	tagPhase       = TagPrefix + "phase"
+	tagStorage     = TagPrefix + "secret-storage"
 	tagLock        = TagPrefix + "lock"
 
-	JournalTags = 8
+	JournalTags = 9
 )
 
 // Phase is how far an onboarding has come.
@@ -47,6 +48,7 @@ type Journal struct {
 	OnboardingID        string
 	ClientID            string // empty until the client exists
 	Mode                access.Mode
+	Storage             Storage // of the client secret
 	Phase               Phase
 	Holder              string    // who is at work; empty: nobody
 	Until               time.Time // when the holder's claim ends
@@ -61,6 +63,9 @@ func parseJournal(tags map[string]string) Journal {
 		OnboardingID: tags[tagID],
 		ClientID:     tags[tagClient],
 		Mode:         access.Mode(tags[tagMode]),
+	}
+	if storage := tags[tagStorage]; storage != stateTag {
+		j.Storage = Storage(storage)
 	}
 	switch phase := Phase(tags[tagPhase]); phase {
 	case Pending, Ready:
@@ -95,6 +100,9 @@ func (j Journal) tags() map[string]string {
 	}
 	if j.ClientID != "" {
 		tags[tagClient] = j.ClientID
+	}
+	if j.Storage != State {
+		tags[tagStorage] = string(j.Storage)
 	}
 	return tags
 }

@@ -16,19 +16,20 @@ import (
 
 // Observed is what there is of a server's access.
 type Observed struct {
-	Role     *iam.Role // nil: gone
-	Client   idp.Client
-	Row      rolemap.Row // zero: none
-	Listed   bool        // the OIDC provider lists the client id
-	Journal  Journal
-	Drift    []string // what an update mends, in words; what attributes of their own show is not repeated
-	Foreign  []string // what is on the role and not ours: shown, never touched
-	Resolved Resolved
+	Role      *iam.Role // nil: gone
+	Client    idp.Client
+	Row       rolemap.Row // zero: none
+	Listed    bool        // the OIDC provider lists the client id
+	SecretARN string      // of the stored client secret; empty: not stored
+	Journal   Journal
+	Drift     []string // what an update mends, in words; what attributes of their own show is not repeated
+	Foreign   []string // what is on the role and not ours: shown, never touched
+	Resolved  Resolved
 }
 
 // Gone reports whether nothing is left.
 func (o Observed) Gone() bool {
-	return o.Role == nil && !o.Client.Exists() && o.Row == (rolemap.Row{})
+	return o.Role == nil && !o.Client.Exists() && o.Row == (rolemap.Row{}) && o.SecretARN == ""
 }
 
 // Reference says which onboarding is meant, from what was remembered of it.
@@ -37,6 +38,7 @@ type Reference struct {
 	SecretID     string      // idp.Client's, of the secret that is remembered; empty: the one that the identity provider shows
 	OnboardingID string      // empty: not known
 	RoleARN      string      // empty: not known
+	Storage      Storage     // of the client secret so far
 	Table        string      // mapping table in which there may be a row; empty: as is wanted now
 	ProviderARN  string      // OIDC provider that may list the client; empty: as is wanted now
 	Mode         access.Mode // trust mode so far; empty: not known
@@ -97,7 +99,7 @@ func (c *Controller) Observe(ctx context.Context, want Resolved, ref Reference) 
 	if err := c.observeAround(ctx, w, ref.ClientID); err != nil {
 		return o, err
 	}
-	o.Row, o.Listed = w.row, w.listed
+	o.Row, o.Listed, o.SecretARN = w.row, w.listed, w.stored
 	o.Drift, o.Foreign = w.drift(), w.foreign()
 	return o, nil
 }
@@ -132,6 +134,12 @@ func (c *Controller) find(ctx context.Context, d Desired, id, onboardingID strin
 // state knows it; what still stands for a client that is gone is found by that id or by the journal's.
 func (c *Controller) observeAround(ctx context.Context, w *work, remembered string) error {
 	was := parseJournal(w.role.Tags)
+	w.remembered = cmp.Or(remembered, was.ClientID)
+	w.held = cmp.Or(w.held, was.Storage)
+	var err error
+	if w.stored, w.kept, err = c.readStored(ctx, w.want.Desired, w.want.storage()); err != nil {
+		return err
+	}
 	for _, id := range []string{remembered, was.ClientID} {
 		if id != "" && id != w.client.ID {
 			w.gone = id
@@ -229,6 +237,11 @@ func (w *work) drift() []string {
 	for _, part := range w.c.clients.Parts() {
 		drift = append(drift, part.Deviations(w.client, w.spec())...)
 	}
+	if where := w.want.storage(); where != State && w.stored == "" {
+		add("client secret %s is not stored (%s)", w.want.SecretName(), where)
+	} else if w.outdated() {
+		add("stored client secret %s is not the client's (%s)", w.want.SecretName(), where)
+	}
 	if w.client.Exists() {
 		if w.want.Mode == access.Vending && w.role.Name != "" && w.row != w.wantedRow() {
 			add("mapping row of client %s is missing or differs", w.client.ID)
@@ -244,13 +257,16 @@ func (w *work) drift() []string {
 func (w *work) missingJournal() []string {
 	want := Journal{
 		Server: w.want.Server, Environment: w.want.Environment, Provider: w.c.clients.Kind(),
-		OnboardingID: w.id, ClientID: w.client.ID, Mode: w.want.Mode, Phase: Ready,
+		OnboardingID: w.id, ClientID: w.client.ID, Mode: w.want.Mode, Storage: w.want.storage(), Phase: Ready,
 	}.tags()
 	delete(want, tagLock) // who held it last does not matter
 	if w.id == "" {
 		want[tagID] = "(new)"
 	}
 	set, _ := difference(w.role.Tags, want)
+	if want[tagStorage] == "" && parseJournal(w.role.Tags).Storage != State {
+		set[tagStorage] = stateTag
+	}
 	return slices.Sorted(maps.Keys(set))
 }
 

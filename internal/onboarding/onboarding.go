@@ -64,6 +64,7 @@ type Controller struct {
 	roles    Roles
 	clients  idp.Provider
 	mappings Mappings
+	vaults   map[Storage]Vault
 	clock    Clock
 	newID    func() string
 	probe    Probe
@@ -74,8 +75,9 @@ type Controller struct {
 type Config struct {
 	Roles    Roles
 	Clients  idp.Provider
-	Mappings Mappings // nil where no server uses credential vending
-	Clock    Clock    // nil: the real one
+	Mappings Mappings          // nil where no server uses credential vending
+	Vaults   map[Storage]Vault // those that servers may use for their client secrets
+	Clock    Clock             // nil: the real one
 	// NewID returns a new onboarding id: unique, 1 to 64 characters of [0-9A-Za-z-].
 	NewID func() string
 	// Probe, where set, is what an onboarding whose Desired says Wait ends with.
@@ -92,7 +94,7 @@ func New(c Config) *Controller {
 	if c.Trace == nil {
 		c.Trace = func(context.Context, string, map[string]any) {}
 	}
-	return &Controller{roles: c.Roles, clients: c.Clients, mappings: c.Mappings, clock: c.Clock, newID: c.NewID, probe: c.Probe, trace: c.Trace}
+	return &Controller{roles: c.Roles, clients: c.Clients, mappings: c.Mappings, vaults: c.Vaults, clock: c.Clock, newID: c.NewID, probe: c.Probe, trace: c.Trace}
 }
 
 type systemClock struct{}

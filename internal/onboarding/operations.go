@@ -17,6 +17,7 @@ import (
 type Outcome struct {
 	RoleARN      string
 	Client       idp.Client
+	SecretARN    string // of the stored client secret; empty: it is in Client
 	OnboardingID string
 	Unproven     error // why it is not known that AWS honours the access; nil: it does, or nobody asked
 }
@@ -61,6 +62,7 @@ func (w *work) converge(ctx context.Context, verb string) error {
 func (c *Controller) begin(want Resolved, ref Reference) *work {
 	w := &work{c: c, want: want, id: ref.OnboardingID, known: ref.OnboardingID != "", table: want.Identity.Vending.Table}
 	w.table = cmp.Or(w.table, ref.Table)
+	w.held, w.remembered = ref.Storage, ref.ClientID
 	w.provider, w.was = cmp.Or(ref.ProviderARN, want.Identity.ProviderARN), ref.Mode
 	if w.id == "" {
 		w.id = c.newID()
@@ -70,7 +72,7 @@ func (c *Controller) begin(want Resolved, ref Reference) *work {
 }
 
 func (w *work) outcome() Outcome {
-	return Outcome{RoleARN: w.role.ARN, Client: w.client, OnboardingID: w.id, Unproven: w.unproven}
+	return Outcome{RoleARN: w.role.ARN, Client: w.client, SecretARN: w.stored, OnboardingID: w.id, Unproven: w.unproven}
 }
 
 // readAll reads role and client themselves, not from a shared read: what is about to be changed must be known.
@@ -146,6 +148,10 @@ func (w *work) removal(ref Reference) []step {
 		ids := []string{w.client.ID, journal.ClientID}
 		return slices.Compact(slices.DeleteFunc(ids, func(id string) bool { return id == "" }))
 	}
+	storages := func() []Storage {
+		all := []Storage{ref.Storage, journal.Storage}
+		return slices.Compact(slices.DeleteFunc(all, func(s Storage) bool { return s == State }))
+	}
 	steps := []step{{
 		name: "read role " + w.name(),
 		do: func(ctx context.Context) error {
@@ -154,6 +160,9 @@ func (w *work) removal(ref Reference) []step {
 			if gone = apierror.Is(err, apierror.NotFound) || journal.foreignTo(ref.OnboardingID); gone {
 				journal = Journal{}
 				return nil
+			}
+			if ref.OnboardingID == "" && journal.OnboardingID != "" {
+				w.id = journal.OnboardingID
 			}
 			return err
 		},
@@ -204,6 +213,17 @@ func (w *work) removal(ref Reference) []step {
 		name:   "delete client " + w.name(),
 		needed: func() bool { return w.client.Exists() },
 		do:     func(ctx context.Context) error { return w.c.clients.Delete(ctx, w.client) },
+	}, {
+		name:   "delete stored client secret " + w.want.SecretName(),
+		needed: func() bool { return len(storages()) > 0 },
+		do: func(ctx context.Context) error {
+			for _, where := range storages() {
+				if err := w.unstore(ctx, where); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
 	}, {
 		name:   "delete role " + w.name(),
 		needed: func() bool { return !gone },

@@ -103,7 +103,7 @@ const (
 var (
 	hits   = []hit{dropBefore, dropAfter, refuse, throttle, unreachable, killBefore, killAfter, interrupt, stale}
 	verbs  = []string{"apply", "apply", "apply", "apply", "destroy", "refresh"}
-	drifts = []string{"", "", "", "delete role", "delete client", "delete grant", "delete both", "widen policy", "delete policy", "close", "untag", "unlist", "delete row"}
+	drifts = []string{"", "", "", "delete role", "delete client", "delete grant", "delete both", "widen policy", "delete policy", "close", "untag", "unlist", "delete row", "delete secret"}
 )
 
 const (
@@ -156,7 +156,7 @@ type play struct {
 	// Clients whose maker was killed after it had let them in and before Terraform's state had their secret. Where the
 	// identity provider hides it, the secret is then known to nobody, and the user is told to rotate it.
 	excused map[string]bool
-	// Clients whose secret was being rotated when the process was killed, so that no state has the new one. The next refresh
+	// Clients whose stored secret somebody deleted, and those whose secret was being rotated when the process was killed, so that no state has the new one. The next refresh
 	// shows it, or the next apply of that configuration makes another; where it is hidden, one of the configuration before does not.
 	halfway map[string]bool
 }
@@ -167,6 +167,7 @@ type moment struct {
 	roles   map[string]iam.Role
 	clients map[string]registered
 	rows    map[string]rolemap.Row
+	vault   map[string]kept
 }
 
 func newPlay(t *rapid.T, s script) *play {
@@ -180,6 +181,7 @@ func newPlay(t *rapid.T, s script) *play {
 	p.w.clients["foreign"] = &registered{client: idp.Client{ID: "foreign", Name: twin, Secret: "not ours"}, granted: true}
 	p.w.listed["foreign"] = true
 	p.w.rows["foreign"] = rolemap.Row{ClientID: "foreign", RoleARN: "arn:aws:iam::123456789012:role/foreign"}
+	p.w.vault["foreign"] = kept{"others", "not ours"}
 	p.foreign = p.others()
 	p.note()
 	return p
@@ -197,8 +199,10 @@ func configuration(server, change int) Resolved {
 		want.Prefix, want.PermissionsBoundary = "moved/", "arn:aws:iam::123456789012:policy/boundary"
 		want.Mode = []access.Mode{access.Plain, access.AZP, access.Plain}[server]
 		want.Disabled = server == 2
+		want.Storage = []Storage{State, State, SecretsManager}[server]
 	case 3:
 		want.Mode = []access.Mode{access.AZP, access.Plain, access.Plain}[server]
+		want.Storage = []Storage{SecretsManager, State, State}[server]
 	}
 	want.Identity.Vending = Vending{RoleARN: "arn:aws:iam::123456789012:role/vending", URL: "https://vending.example/", Table: "client-roles"}
 	return want
@@ -291,6 +295,9 @@ func (p *play) final(verb string, want Resolved) {
 		if ok || len(mine) > 0 || (len(w.listed) != 1 && want.Server == "web-12") {
 			p.t.Fatalf("after destroy: role %v, clients %d, listed %v", ok, len(mine), w.listed)
 		}
+		if _, ok := w.vault[want.SecretName()]; ok {
+			p.t.Fatalf("after destroy: the stored secret of %s is left", want.Server)
+		}
 		for _, row := range w.rows {
 			if row.ServerName == want.Server {
 				p.t.Fatalf("after destroy: row %+v", row)
@@ -315,6 +322,8 @@ func (p *play) final(verb string, want Resolved) {
 		"client":   parseJournal(role.Tags).ClientID != client.client.ID,
 		"listed":   w.listed[client.client.ID] != (want.Mode == access.AZP),
 	}
+	stored, ok := w.vault[want.SecretName()]
+	wrong["stored"] = ok != (want.storage() != State) || ok && stored.value != client.client.Secret && !p.halfway[client.client.ID] && !p.excused[client.client.ID]
 	_, mapped := w.rows[rolemap.Key(want.Issuer, client.client.ID)]
 	wrong["row"] = want.Mode == access.Vending && !mapped
 	for what, is := range wrong {
@@ -358,7 +367,11 @@ func (p *play) check(when string) {
 		for _, known := range p.known[n] {
 			r := w.clients[known.ref.ClientID]
 			unknown := r != nil && p.halfway[r.client.ID] || known.secret == "" && (known.imported || (r != nil && p.excused[r.client.ID]))
-			if known.exists && !known.tainted && !unknown && r != nil && known.secret != r.client.Secret {
+			secret := known.secret
+			if known.applied.storage() != State && secret == "" {
+				secret = w.vault[known.applied.SecretName()].value
+			}
+			if known.exists && !known.tainted && !unknown && r != nil && secret != r.client.Secret {
 				p.t.Fatalf("%s: the secret of client %s is lost", when, r.client.ID)
 			}
 		}
@@ -385,7 +398,7 @@ func (p *play) remembered(n int, client idp.Client) bool {
 func (p *play) others() map[string]any {
 	return map[string]any{
 		"role": p.w.roles[serverNamed("web-1").Name()], "client": fmt.Sprintf("%+v", *p.w.clients["foreign"]),
-		"listed": p.w.listed["foreign"], "row": p.w.rows["foreign"],
+		"listed": p.w.listed["foreign"], "row": p.w.rows["foreign"], "secret": p.w.vault["foreign"],
 	}
 }
 
@@ -424,6 +437,14 @@ func (p *play) drift(what string, server int) {
 		for _, r := range mine {
 			delete(w.rows, rolemap.Key(want.Issuer, r.client.ID))
 		}
+	case "delete secret":
+		if p.s.Hidden {
+			break // nobody would know it then
+		}
+		delete(w.vault, want.SecretName())
+		for _, r := range mine {
+			p.halfway[r.client.ID] = true
+		}
 	case "widen policy":
 		if !ok {
 			break
@@ -440,13 +461,14 @@ func (p *play) drift(what string, server int) {
 		w.roles[want.Name()] = role
 	} else if len(p.clientsOf(want)) == 0 { // whoever deletes all by hand deletes all: nothing is left to find the rest by
 		maps.DeleteFunc(w.listed, func(id string, _ bool) bool { return w.clients[id] == nil })
+		delete(w.vault, want.SecretName())
 	}
 	p.note()
 }
 
 // note remembers the world for stale reads.
 func (p *play) note() {
-	m := moment{at: time.Now(), roles: maps.Clone(p.w.roles), clients: map[string]registered{}, rows: maps.Clone(p.w.rows)}
+	m := moment{at: time.Now(), roles: maps.Clone(p.w.roles), clients: map[string]registered{}, rows: maps.Clone(p.w.rows), vault: maps.Clone(p.w.vault)}
 	for id, r := range p.w.clients {
 		m.clients[id] = *r
 	}
@@ -466,7 +488,7 @@ func (p *play) before() *world {
 		}
 	}
 	old := newWorld()
-	old.readable, old.roles, old.rows, old.listed = p.w.readable, m.roles, m.rows, p.w.listed
+	old.readable, old.roles, old.rows, old.vault, old.listed = p.w.readable, m.roles, m.rows, m.vault, p.w.listed
 	for id, r := range m.clients {
 		old.clients[id] = &registered{client: r.client, granted: r.granted}
 	}
@@ -497,7 +519,7 @@ func (p *play) process(s processScript, n uint64) *process {
 
 func (r *process) main() {
 	defer r.cancel()
-	controller := New(Config{Roles: r, Clients: processClients{r}, Mappings: processRows{r}, Clock: r, Probe: r.tried, NewID: r.newID})
+	controller := New(Config{Roles: r, Clients: processClients{r}, Mappings: processRows{r}, Vaults: map[Storage]Vault{SecretsManager: processVault{r}}, Clock: r, Probe: r.tried, NewID: r.newID})
 	want := configuration(r.script.Server, r.script.Change)
 	known := &r.known[r.script.Server][r.script.State]
 	switch r.script.Verb {

@@ -34,9 +34,15 @@ type work struct {
 	stale    bool   // the client stands, or may stand, in that one's list and does not belong there any more
 	unlisted string // id of a client that is no more and may stand there still; empty: none
 
-	adopted bool // an unfinished onboarding was found and is gone on with
-	opened  bool // the trust policy was set
-	rotated bool // the client got a new secret
+	adopted bool   // an unfinished onboarding was found and is gone on with
+	taken   string // id of its client; empty: it had none
+	opened  bool   // the trust policy was set
+	rotated bool   // the client got a new secret
+
+	remembered string     // id of the client as state or journal know it
+	held       Storage    // where its secret has been so far
+	stored     string     // ARN of the secret in the wanted storage; empty: it is not there
+	kept       idp.Secret // its value
 
 	unproven error // what came of the wait, where it was in vain
 }
@@ -45,17 +51,18 @@ type work struct {
 // policy only when all else stands, then what must not be taken away before.
 func (w *work) steps() []step {
 	steps := []step{w.createRole(), w.unlistGone(), w.unmapGone()}
+	steps = append(steps, w.fetchSecret())
 	for i, part := range w.c.clients.Parts() {
 		steps = append(steps, w.applyPart(part, i == 0))
 		if i == 0 {
 			steps = append(steps, w.recordClient())
 		}
 	}
-	steps = append(steps, w.mapClient())
+	steps = append(steps, w.storeSecret(), w.mapClient())
 	steps = append(steps, w.roleSettings()...)
 	steps = append(steps, w.policies()...)
 	steps = append(steps, w.revoke())
-	return append(steps, w.listAudience(), w.commit(), w.await(), w.unlistAudience(), w.unmapClient(), w.markReady())
+	return append(steps, w.listAudience(), w.commit(), w.await(), w.unlistAudience(), w.unmapClient(), w.markReady(), w.unstoreSecret())
 }
 
 func (w *work) name() string { return w.want.Name() }
@@ -117,10 +124,14 @@ func (w *work) await() step {
 func (w *work) markReady() step {
 	var before map[string]string
 	entry := func() map[string]string {
-		return Journal{
+		tags := Journal{
 			Server: w.want.Server, Environment: w.want.Environment, Provider: w.c.clients.Kind(),
-			OnboardingID: w.id, ClientID: w.client.ID, Mode: w.want.Mode, Phase: Ready,
+			OnboardingID: w.id, ClientID: w.client.ID, Mode: w.want.Mode, Storage: w.want.storage(), Phase: Ready,
 		}.tags()
+		if tags[tagStorage] == "" && w.role.Tags[tagStorage] != "" {
+			tags[tagStorage] = stateTag
+		}
+		return tags
 	}
 	return step{
 		name: "mark role " + w.name() + " ready",

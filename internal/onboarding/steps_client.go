@@ -9,7 +9,10 @@ import (
 
 // applyPart makes or mends one part of the client.
 func (w *work) applyPart(part idp.Part, first bool) step {
-	var before idp.Client
+	var (
+		before idp.Client
+		begun  bool
+	)
 	within, makes := theClient, object("")
 	if first {
 		within, makes = "", theClient
@@ -24,7 +27,9 @@ func (w *work) applyPart(part idp.Part, first bool) step {
 		within:  within,
 		makes:   makes,
 		do: func(ctx context.Context) error {
-			before = w.client
+			if !begun { // a look at what came of an attempt may have found more than there was
+				before, begun = w.client, true
+			}
 			err := part.Apply(ctx, &w.client, w.spec())
 			w.rotated = w.rotated || (err == nil && part.Name == idp.SecretPart)
 			return err
@@ -52,16 +57,28 @@ func (w *work) applyPart(part idp.Part, first bool) step {
 				w.client = found
 			}
 			if first && !before.Exists() {
-				return w.c.clients.Delete(ctx, w.client)
+				return w.deleteClient(ctx)
 			}
 			return part.Revert(ctx, &w.client, before)
 		},
 	}
 }
 
+func (w *work) deleteClient(ctx context.Context) error {
+	err := w.c.clients.Delete(ctx, w.client)
+	if err == nil {
+		w.client = idp.Client{}
+	}
+	return err
+}
+
 // secretWanted reports whether a new secret is asked for, and not made yet, or needed.
 func (w *work) secretWanted() bool {
-	return w.secretLost() || (w.want.Rotate && w.want.Method == idp.ClientSecret && w.client.Exists() && !w.rotated)
+	if w.want.Method != idp.ClientSecret || !w.client.Exists() || w.rotated {
+		return w.secretLost()
+	}
+	replaceable := w.want.AllowDowntime || w.c.clients.Kind().SecretsOverlap()
+	return w.secretLost() || w.want.Rotate || (w.storing() && w.client.Secret == "" && replaceable)
 }
 
 // secretLost reports whether nobody can know the secret any more: the answer that showed it never came, or the process
@@ -87,13 +104,16 @@ func (w *work) letsIn(client idp.Client) bool {
 }
 
 // recordClient writes the client's id into the journal, where a crash or a lost response can be resumed from, and that
-// the OIDC provider's list is about to be touched.
+// the OIDC provider's list or a storage of secrets is about to be touched.
 func (w *work) recordClient() step {
 	var before map[string]string
 	entry := func() map[string]string {
 		tags := map[string]string{tagClient: w.client.ID}
 		if w.want.Mode == access.AZP {
 			tags[tagMode] = string(access.AZP)
+		}
+		if where := w.want.storage(); where != State {
+			tags[tagStorage] = string(where)
 		}
 		return tags
 	}
@@ -110,6 +130,8 @@ func (w *work) recordClient() step {
 			before = w.role.Tags
 			return w.tag(ctx, entry())
 		},
-		undo: func(ctx context.Context) error { return w.restoreTags(ctx, before, []string{tagClient, tagMode}) },
+		undo: func(ctx context.Context) error {
+			return w.restoreTags(ctx, before, []string{tagClient, tagMode, tagStorage})
+		},
 	}
 }

@@ -1,6 +1,7 @@
 package onboarding
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -32,7 +33,7 @@ func (w *work) createRole() step {
 			}
 			maps.Copy(tags, Journal{
 				Server: w.want.Server, Environment: w.want.Environment, Provider: w.c.clients.Kind(), OnboardingID: w.id,
-				ClientID: w.client.ID, Mode: mode, Phase: Pending, Holder: w.claim.holder, Until: until,
+				ClientID: w.client.ID, Mode: mode, Storage: cmp.Or(w.want.storage(), w.held), Phase: Pending, Holder: w.claim.holder, Until: until,
 			}.tags())
 			role, err := w.c.roles.Create(ctx, iam.RoleSpec{
 				Name:                w.name(),
@@ -87,21 +88,34 @@ func (w *work) createRole() step {
 	}
 }
 
-// dropFound takes away what an adopted onboarding had around role and client, where the steps that would have undone it
-// were not reached.
+// dropFound takes away what an adopted onboarding had besides its role, where the steps that would have undone it were not
+// reached.
 func (w *work) dropFound(ctx context.Context) error {
 	if !w.adopted {
 		return nil
 	}
 	for _, provider := range []string{w.provider, w.want.Identity.ProviderARN} {
 		if (provider == w.provider && w.stale) || (provider == w.want.Identity.ProviderARN && w.listed) {
-			if err := w.c.roles.RemoveAudience(ctx, provider, w.client.ID); err != nil && !apierror.Is(err, apierror.NotFound) {
+			if err := w.c.roles.RemoveAudience(ctx, provider, w.taken); err != nil && !apierror.Is(err, apierror.NotFound) {
 				return err
 			}
 		}
 	}
+	for _, where := range []Storage{w.want.storage(), w.held} {
+		if where == State {
+			continue
+		}
+		if err := w.unstore(ctx, where); err != nil {
+			return err
+		}
+	}
 	if w.row != (rolemap.Row{}) {
-		return w.unmap(ctx)
+		if err := w.unmap(ctx); err != nil {
+			return err
+		}
+	}
+	if w.client.Exists() {
+		return w.deleteClient(ctx)
 	}
 	return nil
 }
@@ -128,9 +142,15 @@ func (w *work) adopt(ctx context.Context, taken error) error {
 	// Until all of it has been read it is not this work's own: a step that does not know of the client would make another.
 	j, found := parseJournal(role.Tags), *w
 	found.role, found.id, found.adopted = role, j.OnboardingID, true
-	if found.client, err = w.c.find(ctx, w.want.Desired, j.ClientID, j.OnboardingID); err != nil {
-		return err
+	for _, id := range slices.Compact([]string{j.ClientID, ""}) { // the journal may name one that an undo has deleted since
+		if found.client, err = w.c.find(ctx, w.want.Desired, id, j.OnboardingID); err != nil {
+			return err
+		}
+		if found.client.Exists() {
+			break
+		}
 	}
+	found.taken = found.client.ID
 	if err = w.c.observeAround(ctx, &found, j.ClientID); err != nil {
 		return err
 	}

@@ -33,6 +33,7 @@ type remembered struct {
 // reference is what the provider makes of a state.
 func (k *remembered) reference() Reference {
 	ref := k.ref
+	ref.Storage = k.applied.storage()
 	ref.Mode, ref.ProviderARN, ref.Table = k.applied.Mode, k.applied.Identity.ProviderARN, k.applied.Identity.Vending.Table
 	return ref
 }
@@ -54,6 +55,7 @@ func (t terraform) refresh() (Observed, error) {
 	switch {
 	case !o.Client.Exists():
 		t.known.secret = ""
+	case t.known.applied.storage() != State: // what a failure has left there stays
 	case o.Client.Secret != "":
 		t.known.secret = o.Client.Secret
 	}
@@ -81,12 +83,16 @@ func (t terraform) apply(want Resolved) error {
 		}
 		asked := want
 		asked.Rotate = rotates(t.known.applied, want)
+		asked.AllowDowntime = t.hidden && t.known.secret == "" // as the error advises where the secret is not known
 		outcome, err := t.c.Update(t.ctx, asked, t.known.reference(), t.known.secret)
 		if err == nil {
 			t.known.applied, t.known.imported = want, false
 			t.known.note(outcome)
 		} else if leftBehind(err) && outcome.Client.Exists() {
-			t.known.ref.ClientID, t.known.ref.SecretID, t.known.secret = outcome.Client.ID, outcome.Client.SecretID, outcome.Client.Secret
+			t.known.ref.ClientID, t.known.ref.SecretID = outcome.Client.ID, outcome.Client.SecretID
+			if want.storage() == State || t.known.applied.storage() == State {
+				t.known.secret = outcome.Client.Secret
+			}
 		}
 		return err
 	}
@@ -109,7 +115,9 @@ func (t terraform) apply(want Resolved) error {
 // note keeps what an operation says of a client, as the provider writes it into the state.
 func (k *remembered) note(o Outcome) {
 	k.ref = Reference{ClientID: o.Client.ID, SecretID: o.Client.SecretID, OnboardingID: o.OnboardingID, RoleARN: o.RoleARN}
-	if o.Client.Exists() && o.Client.Secret != "" {
+	if k.applied.storage() != State {
+		k.secret = ""
+	} else if o.Client.Exists() && o.Client.Secret != "" {
 		k.secret = o.Client.Secret
 	}
 }
@@ -151,7 +159,7 @@ func leftBehind(err error) bool {
 
 // differs reports whether a plan would show a difference.
 func differs(o Observed, known remembered, want Resolved) bool {
-	if len(o.Drift) > 0 || o.Role == nil || known.secret == "" || !reflect.DeepEqual(known.applied, want) {
+	if len(o.Drift) > 0 || o.Role == nil || (known.secret == "") == (want.storage() == State) || !reflect.DeepEqual(known.applied, want) {
 		return true
 	}
 	role := *o.Role

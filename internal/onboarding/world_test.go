@@ -26,6 +26,7 @@ type world struct {
 	clients    map[string]*registered
 	rows       map[string]rolemap.Row
 	listed     map[string]bool
+	vault      map[string]kept // by name
 	nextID     int
 	calls      []string // changing calls that were tried
 	strike     func(call int, name string) blow
@@ -64,6 +65,7 @@ type died struct{ call string }
 func newWorld() *world {
 	w := &world{
 		roles: map[string]iam.Role{}, clients: map[string]*registered{}, rows: map[string]rolemap.Row{}, listed: map[string]bool{},
+		vault:    map[string]kept{},
 		readable: true,
 		api:      idp.API{Audience: audience, Issuer: "https://tenant.example/", TokenEndpoint: "https://tenant.example/oauth/token"},
 	}
@@ -376,7 +378,7 @@ func (w worldClients) Parts() []idp.Part {
 		},
 		Revert: func(_ context.Context, c *idp.Client, before idp.Client) error {
 			switch {
-			case !before.Exists() || before.Secret == c.Secret:
+			case !before.Exists():
 				return nil
 			case before.Secret == "":
 				return failed(apierror.Conflict, "PATCH client", c.ID)
@@ -454,7 +456,7 @@ func serverNamed(name string) Resolved {
 func (w *world) controller() *Controller {
 	ids := 0
 	var mu sync.Mutex
-	return New(Config{Roles: worldRoles{w}, Clients: worldClients{w}, Mappings: worldMappings{w}, Probe: w.tried, NewID: func() string {
+	return New(Config{Roles: worldRoles{w}, Clients: worldClients{w}, Mappings: worldMappings{w}, Vaults: map[Storage]Vault{SecretsManager: worldVault{w}}, Probe: w.tried, NewID: func() string {
 		mu.Lock()
 		defer mu.Unlock()
 		ids++
@@ -516,6 +518,9 @@ func (w *world) finished(want Resolved) error {
 	if !access.Equivalent(role.TrustPolicy, want.trust(client.client)) {
 		add("the trust policy is %s", role.TrustPolicy)
 	}
+	if kept, ok := w.vault[want.SecretName()]; ok != (want.storage() != State) || ok && kept.value != client.client.Secret {
+		add("the stored secret is there: %t, and is the client's: %t", ok, kept.value == client.client.Secret)
+	}
 	granted, revoked := policies(role)
 	if !maps.EqualFunc(granted, want.Permissions().Policies(), access.Equivalent) || revoked != want.Disabled {
 		add("the policies are %v", role.InlinePolicies)
@@ -562,6 +567,9 @@ func (w *world) empty(want Resolved) error {
 		if r.client.Name == want.Name() {
 			return fmt.Errorf("client %s is left", id)
 		}
+	}
+	if _, ok := w.vault[want.SecretName()]; ok {
+		return errors.New("the stored secret is left")
 	}
 	if rows := w.rowsOf(want); len(rows) > 0 {
 		return fmt.Errorf("mapping rows are left: %v", rows)

@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	awsiam "github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/google/uuid"
 	awsbase "github.com/hashicorp/aws-sdk-go-base/v2"
@@ -25,6 +27,7 @@ import (
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/onboarding"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/probe"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/rolemap"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/secretstore"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/awsconfig"
 )
 
@@ -50,6 +53,7 @@ type awsClients struct {
 	roles    *iam.Roles
 	mappings *rolemap.Table
 	cognito  *cognitoidentityprovider.Client
+	vaults   map[onboarding.Storage]onboarding.Vault
 	probe    *probe.Probe
 }
 
@@ -104,6 +108,7 @@ func (c *clouds) controller(ctx context.Context, i identity) (*onboarding.Contro
 		Roles:    amazon.roles,
 		Clients:  clients,
 		Mappings: amazon.mappings,
+		Vaults:   amazon.vaults,
 		NewID:    uuid.NewString,
 		Probe:    amazon.probe.Wait,
 		Trace:    func(ctx context.Context, message string, fields map[string]any) { tflog.Debug(ctx, message, fields) },
@@ -161,6 +166,12 @@ func (c *clouds) awsClients(ctx context.Context) (*awsClients, error) {
 			iam.WithNotice(notice)),
 		mappings: rolemap.New(dynamodb.NewFromConfig(config, func(o *dynamodb.Options) { o.BaseEndpoint = at(endpoints.DynamoDB) }),
 			rolemap.WithNotice(notice)),
+		vaults: map[onboarding.Storage]onboarding.Vault{
+			onboarding.SecretsManager: secretstore.NewSecretsManager(secretsmanager.NewFromConfig(config, func(o *secretsmanager.Options) {
+				o.BaseEndpoint = at(endpoints.SecretsManager)
+			})),
+			onboarding.ParameterStore: secretstore.NewParameterStore(ssm.NewFromConfig(config, func(o *ssm.Options) { o.BaseEndpoint = at(endpoints.SSM) })),
+		},
 		cognito: cognitoidentityprovider.NewFromConfig(config, func(o *cognitoidentityprovider.Options) { o.BaseEndpoint = at(endpoints.CognitoIDP) }),
 	}
 	return c.aws, nil

@@ -88,6 +88,9 @@ func next(err error) string {
 	if obstructed, ok := errors.AsType[*onboarding.Obstructed](err); ok {
 		return "Nobody can assume the role any more. Remove " + strings.Join(obstructed.By, ", ") + " and apply again."
 	}
+	if _, ok := errors.AsType[*onboarding.SecretUnknown](err); ok {
+		return "Set client_authentication.allow_downtime = true to have a new one made: the server gets no tokens until it has that."
+	}
 	if _, ok := errors.AsType[*onboarding.Busy](err); ok {
 		return "Wait for the other apply, then import what it has made."
 	}

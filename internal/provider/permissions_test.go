@@ -30,8 +30,11 @@ func limited(t *testing.T, user string, scopes []string, policies ...string) str
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = client.PutUserPolicy(t.Context(), &awsiam.PutUserPolicyInput{UserName: &user, PolicyName: aws.String(strings.TrimSuffix(name, ".json")), PolicyDocument: aws.String(string(text))})
+		made, err := client.CreatePolicy(t.Context(), &awsiam.CreatePolicyInput{PolicyName: aws.String(user + "-" + strings.TrimSuffix(name, ".json")), PolicyDocument: aws.String(string(text))})
 		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.AttachUserPolicy(t.Context(), &awsiam.AttachUserPolicyInput{UserName: &user, PolicyArn: made.Policy.Arn}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -63,6 +66,16 @@ func TestAccServerAccess_leastPrivilege(t *testing.T) {
 				{Config: rotated(s, "1", "allow_downtime = true")},
 				{Config: rotated(s, "2", "allow_downtime = true"), Check: may(address, "put")},
 			}
+			policies = append(policies, "terraform-secrets.json")
+			keeper := s
+			keeper.provider = limited(t, "terraform-secrets-"+idp, auth0Scopes, policies...)
+			last := ""
+			for _, where := range []string{"secretsmanager", "ssm"} {
+				steps = append(steps, resource.TestStep{Config: stored(keeper, where, `rotation_triggers = { when = "2" }`), Check: works(where, &last, false)})
+			}
+			steps = append(steps,
+				resource.TestStep{Config: stored(keeper, "ssm", "allow_downtime = true\nrotation_triggers = { when = \"3\" }"), Check: works("ssm", &last, true)},
+				resource.TestStep{Config: keeper.hcl(), Check: may(address, "put")})
 			off := s
 			off.more = "enabled = false"
 			steps = append(steps, resource.TestStep{Config: off.hcl(), Check: shutOut()}, resource.TestStep{Config: s.hcl(), Check: may(address, "put")})

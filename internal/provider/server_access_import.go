@@ -121,6 +121,13 @@ func (r *serverAccess) adopted(ctx context.Context, role iam.Role, server onboar
 		Drift:                stringList(nil),
 		Timeouts:             noTimeouts(),
 	}
+	if where := onboarding.JournalOf(role).Storage; where != onboarding.State {
+		model.ClientAuthentication = types.ObjectValueMust(clientAuthenticationTypes, map[string]attr.Value{
+			"method": types.StringValue(string(idp.ClientSecret)), "public_key_pem": types.StringNull(),
+			"secret_storage": types.StringValue(string(where)), "secret_arn": types.StringNull(),
+			"rotation_triggers": types.MapNull(types.StringType), "allow_downtime": types.BoolNull(),
+		})
+	}
 	diags.Append(model.adoptIdentity(kind, trust, r.clouds.settings.cognito)...)
 	if diags.HasError() {
 		return nil, diags

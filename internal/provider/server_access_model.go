@@ -63,8 +63,10 @@ type clientAuthenticationModel struct {
 	Method       types.String `tfsdk:"method"`
 	PublicKeyPEM types.String `tfsdk:"public_key_pem"`
 
-	RotationTriggers types.Map  `tfsdk:"rotation_triggers"`
-	AllowDowntime    types.Bool `tfsdk:"allow_downtime"`
+	SecretStorage    types.String `tfsdk:"secret_storage"`
+	SecretARN        types.String `tfsdk:"secret_arn"`
+	RotationTriggers types.Map    `tfsdk:"rotation_triggers"`
+	AllowDowntime    types.Bool   `tfsdk:"allow_downtime"`
 }
 
 // desired reads what the model asks for. The caller has made sure that it is known.
@@ -93,6 +95,7 @@ func (m *serverAccessModel) desired(ctx context.Context, project, region string)
 		var authentication clientAuthenticationModel
 		diags.Append(m.ClientAuthentication.As(ctx, &authentication, basetypes.ObjectAsOptions{})...)
 		d.Method = idp.Method(authentication.Method.ValueString())
+		d.Storage, d.AllowDowntime = m.storage(), authentication.AllowDowntime.ValueBool()
 		if d.Method == idp.PrivateKeyJWT {
 			keys, err := publicKeys(authentication.PublicKeyPEM.ValueString())
 			if err == nil {
@@ -230,7 +233,7 @@ func publicKeys(text string) ([]string, error) {
 }
 
 var clientAuthenticationTypes = map[string]attr.Type{
-	"method": types.StringType, "public_key_pem": types.StringType,
+	"method": types.StringType, "public_key_pem": types.StringType, "secret_storage": types.StringType, "secret_arn": types.StringType,
 	"rotation_triggers": types.MapType{ElemType: types.StringType}, "allow_downtime": types.BoolType,
 }
 

@@ -49,6 +49,10 @@ func (keyValidator) ValidateResource(ctx context.Context, req resource.ValidateC
 	case jwt && model.PublicKeyPEM.IsNull():
 		resp.Diagnostics.AddAttributeError(at, "Public key missing",
 			"With method private_key_jwt the public half of the server's key is needed. Make the pair on the server: oidcs3-upload keygen.")
+	case jwt && (!model.RotationTriggers.IsNull() || model.SecretStorage.ValueString() != "" && model.SecretStorage.ValueString() != inState):
+		resp.Diagnostics.AddAttributeError(at.ParentPath(), "Client secret without use",
+			"With method private_key_jwt there is no client secret to be stored or rotated. Remove secret_storage and rotation_triggers; "+
+				"a key is rotated by putting the new public key behind the old one in public_key_pem.")
 	case !jwt && !model.PublicKeyPEM.IsNull():
 		resp.Diagnostics.AddAttributeError(at, "Public key without use",
 			"A public key has no use with method client_secret. Set method = \"private_key_jwt\", or remove the key.")
@@ -263,11 +267,12 @@ func (p *planning) unknown() {
 	}
 	m.forgetClient()
 	m.ClientSecret = types.StringUnknown()
-	if method, ok := p.method(); ok && method == idp.PrivateKeyJWT {
+	p.secretARN()
+	if method, ok := p.method(); ok && method == idp.PrivateKeyJWT || m.storage() != onboarding.State {
 		m.ClientSecret = types.StringNull()
 	} else if ok && p.prior != nil && !p.replaces && !p.prior.ClientID.IsNull() && p.prior.method() == idp.ClientSecret {
 		m.ClientSecret = p.prior.ClientSecret // null where an import could not read it
-		if p.prior.lostSecret() || p.prior.rotates(m) {
+		if p.prior.lostSecret() || p.prior.storage() != onboarding.State || p.prior.rotates(m) {
 			m.ClientSecret = types.StringUnknown()
 		}
 	}

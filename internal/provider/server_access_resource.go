@@ -156,7 +156,9 @@ func (r *serverAccess) Update(ctx context.Context, req resource.UpdateRequest, r
 				prior.ClientSecret = types.StringNull() // it was the other's
 			}
 			prior.setClient(i.kind, want, outcome.Client)
-			prior.setSecret(want, outcome.Client)
+			if want.Storage == onboarding.State || prior.storage() == onboarding.State {
+				prior.ClientSecret = optional(outcome.Client.Secret.Reveal())
+			}
 			ref.SecretID = outcome.Client.SecretID
 			resp.Diagnostics.Append(remember(ctx, resp.Private, ref)...)
 			resp.Diagnostics.Append(resp.State.Set(ctx, &prior)...)
@@ -234,12 +236,13 @@ func (m *serverAccessModel) finish(i identity, want onboarding.Resolved, outcome
 		m.setClient(i.kind, want, outcome.Client)
 		m.setSecret(want, outcome.Client)
 	}
+	m.setSecretARN(outcome.SecretARN)
 	m.nullUnknown()
 }
 
 func (m *serverAccessModel) setSecret(want onboarding.Resolved, client idp.Client) {
 	switch {
-	case want.Method != idp.ClientSecret:
+	case want.Method != idp.ClientSecret, want.Storage != onboarding.State:
 		m.ClientSecret = types.StringNull()
 	case client.Secret != "":
 		m.ClientSecret = types.StringValue(client.Secret.Reveal())
@@ -278,7 +281,7 @@ func remember(ctx context.Context, private privateWriter, ref onboarding.Referen
 }
 
 func recall(ctx context.Context, private privateReader, model *serverAccessModel) (onboarding.Reference, diag.Diagnostics) {
-	ref := onboarding.Reference{ClientID: model.ClientID.ValueString(), RoleARN: model.RoleARN.ValueString()}
+	ref := onboarding.Reference{ClientID: model.ClientID.ValueString(), RoleARN: model.RoleARN.ValueString(), Storage: model.storage()}
 	i, _, diags := model.identity(ctx)
 	ref.Table = i.vending().Table.ValueString()
 	ref.ProviderARN, ref.Mode = i.providerARN(), access.Mode(model.TrustMode.ValueString())

@@ -19,6 +19,7 @@ import (
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/onboarding"
 )
 
 // IAM's bounds of a session, in seconds.
@@ -76,6 +77,18 @@ func identityAttributes() map[string]schema.Attribute {
 					MarkdownDescription: "Public half of the server's key in PEM form, for `private_key_jwt`. While a key is being replaced it may hold " +
 						"two, one behind the other.",
 					Validators: []validator.String{accepted("public key", func(s string) error { _, err := publicKeys(s); return err })},
+				},
+				"secret_storage": schema.StringAttribute{
+					Optional: true, Computed: true,
+					Default: stringdefault.StaticString(inState),
+					MarkdownDescription: "Where the client secret is kept: `state` (default), in `client_secret`; `secretsmanager`, in AWS Secrets Manager; `ssm`, in the " +
+						"Parameter Store of AWS Systems Manager as a `SecureString`. With the latter two the value enters neither state nor plan; it is kept " +
+						"under `<role_name>/client-secret` (`/<role_name>/client-secret` in the Parameter Store), and goes when the access goes.",
+					Validators: []validator.String{stringvalidator.OneOf(inState, string(onboarding.SecretsManager), string(onboarding.ParameterStore))},
+				},
+				"secret_arn": schema.StringAttribute{
+					Computed:            true,
+					MarkdownDescription: "ARN of the secret or parameter that holds the client secret. Null where the state holds it.",
 				},
 				"rotation_triggers": schema.MapAttribute{
 					Optional: true, ElementType: types.StringType,

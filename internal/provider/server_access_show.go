@@ -27,10 +27,13 @@ func (m *serverAccessModel) show(ctx context.Context, i identity, o onboarding.O
 			"oidcs3 did not put it there and leaves it alone. It may widen what server "+m.ServerName.ValueString()+" can do, and it will stop the role from being deleted.")
 	}
 	drift := o.Drift
+	m.setSecretARN(o.SecretARN)
 	m.setNames(i, o.Resolved.Desired)
 	if o.Client.Exists() {
 		m.setClient(i.kind, o.Resolved, o.Client)
-		m.setSecret(o.Resolved, o.Client)
+		if m.storage() == onboarding.State { // what a failure has left in the state stays until it is stored
+			m.setSecret(o.Resolved, o.Client)
+		}
 	} else {
 		m.ClientID, m.Subject, m.ClientSecret = types.StringNull(), types.StringNull(), types.StringNull()
 		m.ServerConfiguration = types.StringNull()

@@ -50,6 +50,9 @@ type endpointSettings struct {
 	STS        types.String `tfsdk:"sts"`
 	DynamoDB   types.String `tfsdk:"dynamodb"`
 	CognitoIDP types.String `tfsdk:"cognitoidp"`
+
+	SecretsManager types.String `tfsdk:"secretsmanager"`
+	SSM            types.String `tfsdk:"ssm"`
 }
 
 func awsSchema() schema.Attribute {
@@ -75,10 +78,12 @@ func awsSchema() schema.Attribute {
 				}},
 			"endpoints": schema.SingleNestedAttribute{Optional: true, MarkdownDescription: "URLs to use instead of the services' own. Environment: `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_IAM`, `AWS_ENDPOINT_URL_STS`.",
 				Attributes: map[string]schema.Attribute{
-					"iam":        schema.StringAttribute{Optional: true, MarkdownDescription: "Endpoint of IAM."},
-					"sts":        schema.StringAttribute{Optional: true, MarkdownDescription: "Endpoint of STS."},
-					"dynamodb":   schema.StringAttribute{Optional: true, MarkdownDescription: "Endpoint of DynamoDB."},
-					"cognitoidp": schema.StringAttribute{Optional: true, MarkdownDescription: "Endpoint of Cognito user pools."},
+					"iam":            schema.StringAttribute{Optional: true, MarkdownDescription: "Endpoint of IAM."},
+					"sts":            schema.StringAttribute{Optional: true, MarkdownDescription: "Endpoint of STS."},
+					"dynamodb":       schema.StringAttribute{Optional: true, MarkdownDescription: "Endpoint of DynamoDB."},
+					"secretsmanager": schema.StringAttribute{Optional: true, MarkdownDescription: "Endpoint of Secrets Manager."},
+					"ssm":            schema.StringAttribute{Optional: true, MarkdownDescription: "Endpoint of Systems Manager."},
+					"cognitoidp":     schema.StringAttribute{Optional: true, MarkdownDescription: "Endpoint of Cognito user pools."},
 				}},
 		},
 	}

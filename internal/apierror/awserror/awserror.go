@@ -82,6 +82,7 @@ var kinds = map[string]apierror.Kind{
 	"NoSuchEntity":              apierror.NotFound,
 	"ResourceNotFoundException": apierror.NotFound,
 	"ParameterNotFound":         apierror.NotFound,
+	"InvalidResourceId":         apierror.NotFound, // the tags of a parameter that is gone
 
 	"EntityAlreadyExists":     apierror.Exists,
 	"ResourceExistsException": apierror.Exists,

@@ -158,10 +158,11 @@ func (p *Provider) applySecret(ctx context.Context, c *idp.Client, spec idp.Spec
 	return nil
 }
 
-// revertSecret puts a secret back that is known. One that is not cannot come back, so that the new one stays.
+// revertSecret puts a secret back that is known, whether or not the answer that showed a new one came. One that is not
+// known cannot come back, so that the new one stays.
 func (p *Provider) revertSecret(ctx context.Context, c *idp.Client, before idp.Client) error {
-	if !before.Exists() || before.Secret == c.Secret {
-		return nil
+	if !before.Exists() {
+		return nil // the client goes as a whole
 	}
 	if before.Secret == "" {
 		return &apierror.Error{Kind: apierror.Conflict, Service: service, Operation: updateClient, Object: "client " + before.ID,

@@ -71,7 +71,10 @@ func (a *app) tokensWith(cfg config.Config, secrets config.SecretSource) (*token
 		return nil, nil, aws.Config{}, err
 	}
 	client.Timeout = askTime
-	source, err := token.New(cfg, auth, token.Options{Client: client, Policy: retry.Default(), Now: a.Now, Log: a.log})
+	again := secrets
+	again.Warn = func(string) {} // it has been said
+	source, err := token.New(cfg, auth, token.Options{Client: client, Policy: retry.Default(), Now: a.Now, Log: a.log,
+		Reload: func() (config.Authentication, error) { return config.Authenticate(cfg.IdentityProvider, again) }})
 	return source, client, sdk, err
 }
 

@@ -55,14 +55,18 @@ func (e *Unavailable) Unwrap() error { return e.Err }
 // Source gives tokens. It keeps the last one until shortly before it expires, and asks once for all that wait.
 // Its methods may be called from any goroutine.
 type Source struct {
+	url      string
 	endpoint endpoint
 	client   *http.Client
 	policy   retry.Policy
 	now      func() time.Time
 	log      *slog.Logger
 
-	turn   chan struct{} // holds one element while nobody asks; guards cached
+	turn   chan struct{} // holds one element while nobody asks; guards what follows, and endpoint
 	cached Token
+	cfg    config.Config
+	auth   config.Authentication
+	reload func() (config.Authentication, error)
 }
 
 // Options are what a Source works with.
@@ -71,6 +75,9 @@ type Options struct {
 	Policy retry.Policy
 	Now    func() time.Time
 	Log    *slog.Logger
+	// Reload, where set, reads the secret or key again. It is asked before each token, so that one that was replaced is used
+	// without a restart.
+	Reload func() (config.Authentication, error)
 }
 
 // New returns the source for a validated configuration. It fails with a *config.Error on a private key that cannot be used.
@@ -79,13 +86,14 @@ func New(cfg config.Config, auth config.Authentication, opts Options) (*Source, 
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{endpoint: e, client: opts.Client, policy: opts.Policy, now: opts.Now, log: opts.Log, turn: make(chan struct{}, 1)}
+	s := &Source{url: e.url.String(), endpoint: e, client: opts.Client, policy: opts.Policy, now: opts.Now, log: opts.Log, turn: make(chan struct{}, 1),
+		cfg: cfg, auth: auth, reload: opts.Reload}
 	s.turn <- struct{}{}
 	return s, nil
 }
 
 // Endpoint is the URL of the token endpoint.
-func (s *Source) Endpoint() string { return s.endpoint.url.String() }
+func (s *Source) Endpoint() string { return s.url }
 
 // Token returns a token that is good for a while yet. Errors: *Refused, *Unavailable or the context's.
 func (s *Source) Token(ctx context.Context) (Token, error) { return s.get(ctx, "") }
@@ -105,6 +113,7 @@ func (s *Source) get(ctx context.Context, unwanted config.Secret) (Token, error)
 	if s.cached.Value != "" && s.cached.Value != unwanted && s.now().Before(s.cached.Expires) {
 		return s.cached, nil
 	}
+	s.refresh()
 	var t Token
 	err := s.policy.Do(ctx, func(ctx context.Context) (err error) {
 		t, err = s.request(ctx)
@@ -116,6 +125,27 @@ func (s *Source) get(ctx context.Context, unwanted config.Secret) (Token, error)
 	s.log.Debug("got a token", "provider", s.endpoint.provider, "host", s.endpoint.host(), "good until", t.Expires)
 	s.cached = t
 	return t, nil
+}
+
+// refresh takes up a secret or key that was replaced. One that cannot be read or used just now leaves the former in use.
+func (s *Source) refresh() {
+	if s.reload == nil {
+		return
+	}
+	auth, err := s.reload()
+	if err == nil && auth == s.auth {
+		return
+	}
+	var e endpoint
+	if err == nil {
+		e, err = newEndpoint(s.cfg, auth)
+	}
+	if err != nil {
+		s.log.Warn("the secret or key cannot be read again, and the one from before stays in use", "error", err)
+		return
+	}
+	s.log.Info("the secret or key was replaced, and the new one is used")
+	s.endpoint, s.auth = e, auth
 }
 
 func (s *Source) classify(ctx context.Context, err error) error {

@@ -17,6 +17,7 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -80,6 +81,44 @@ func newRig(t *testing.T, auth config.Authentication, serve http.HandlerFunc, ch
 }
 
 var secret = config.Authentication{ClientSecret: "p+ss w%rd"}
+
+// TestReplacedSecret: a secret that was replaced is used for the next token; one that cannot be read is not.
+func TestReplacedSecret(t *testing.T) {
+	t.Parallel()
+	var asked []string
+	r := newRig(t, secret, func(w http.ResponseWriter, r *http.Request) {
+		var body struct {
+			Secret string `json:"client_secret"`
+		}
+		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+			t.Error(err)
+		}
+		asked = append(asked, body.Secret)
+		answerToken(w, "token", 60)
+	}, nil)
+	auth, unreadable := secret, error(nil)
+	r.reload = func() (config.Authentication, error) { return auth, unreadable }
+	next := func() {
+		t.Helper()
+		if _, err := r.Token(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		r.clock.advance(time.Hour)
+	}
+	next()
+	auth.ClientSecret = "s3cond"
+	next()
+	auth, unreadable = config.Authentication{}, errors.New("the file is gone")
+	next()
+	auth, unreadable = config.Authentication{PrivateKey: "no key"}, nil
+	next()
+	if want := []string{secret.ClientSecret.Reveal(), "s3cond", "s3cond", "s3cond"}; !slices.Equal(asked, want) {
+		t.Errorf("asked with %q", asked)
+	}
+	if log := r.logged.String(); strings.Contains(log, "s3cond") || strings.Count(log, "stays in use") != 2 {
+		t.Errorf("the log: %s", log)
+	}
+}
 
 func answerToken(w http.ResponseWriter, name string, life int) {
 	_, _ = fmt.Fprintf(w, `{"access_token":%q,"token_type":"bearer","expires_in":%d}`, name, life)
