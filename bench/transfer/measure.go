@@ -68,7 +68,7 @@ func (t *task) print(results map[string][]measurement) {
 			ratios = fmt.Sprintf("%.2f\t%.2f", float64(median(us, func(m measurement) time.Duration { return m.wall }))/float64(wall),
 				float64(median(us, func(m measurement) time.Duration { return m.user + m.system }))/float64(cpu))
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%.2f\t%.2f\t%.2f\t%.2f\t%d\t%s\t\n", c.name, wall.Seconds(), slices.Min(walls).Seconds(), slices.Max(walls).Seconds(),
+		_, _ = fmt.Fprintf(w, "%s\t%.3f\t%.3f\t%.3f\t%.3f\t%d\t%s\t\n", c.name, wall.Seconds(), slices.Min(walls).Seconds(), slices.Max(walls).Seconds(),
 			cpu.Seconds(), median(r, func(m measurement) int64 { return m.memory })>>10, ratios)
 	}
 	_ = w.Flush()

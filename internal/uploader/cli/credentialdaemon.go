@@ -55,7 +55,7 @@ func (a *app) credentialDaemon(ctx context.Context, keep keepFlags, profile stri
 		return err
 	}
 	target := daemon.Profile{File: file, Name: profile}
-	return a.keep(ctx, keep.once, func() (daemon.Renew, error) {
+	return a.keep(ctx, keep, "credentials", func() (daemon.Renew, error) {
 		cfg, err := a.configuration(config.NeedCredentials)
 		if err != nil {
 			return nil, err

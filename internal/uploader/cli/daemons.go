@@ -26,6 +26,7 @@ import (
 type keepFlags struct {
 	file, group string
 	once        bool
+	metrics     metricsFlags
 }
 
 func (k *keepFlags) add(cmd *cobra.Command, fileUsage string) {
@@ -33,6 +34,7 @@ func (k *keepFlags) add(cmd *cobra.Command, fileUsage string) {
 	f.StringVar(&k.file, "file", "", fileUsage)
 	f.StringVar(&k.group, "group", "", "group that may read the file (mode 0640); without it nobody but this user may (0600)")
 	f.BoolVar(&k.once, "once", false, "write the file once and end")
+	k.metrics.add(cmd)
 }
 
 // target is the file to keep.
@@ -63,10 +65,25 @@ func groupID(name string) (int, error) {
 	return gid, nil
 }
 
-// keep runs a daemon, or a single round of it.
-func (a *app) keep(ctx context.Context, once bool, open func() (daemon.Renew, error)) error {
+// keep runs a daemon, or a single round of it. what it keeps fresh is "credentials" or "token".
+func (a *app) keep(ctx context.Context, flags keepFlags, what string, open func() (daemon.Renew, error)) error {
 	if err := a.logAsService(); err != nil {
 		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	note, err := a.renewals(ctx, flags.metrics, what)
+	if err != nil {
+		return err
+	}
+	uncounted := open
+	open = func() (daemon.Renew, error) {
+		renew, err := uncounted()
+		return func(ctx context.Context) (time.Time, error) {
+			expires, err := renew(ctx)
+			note(expires, err)
+			return expires, err
+		}, err
 	}
 	watchdog, err := systemd.SdWatchdogEnabled(false)
 	if err != nil {
@@ -76,7 +93,7 @@ func (a *app) keep(ctx context.Context, once bool, open func() (daemon.Renew, er
 	defer stop()
 	d := &daemon.Daemon{Open: open, Fatal: refused, Reload: reload, Notify: a.notify, Watchdog: watchdog, Now: a.Now,
 		Mono: daemon.Monotonic, After: time.After, Jitter: retry.FullJitter, Log: a.log}
-	if once {
+	if flags.once {
 		return d.Once(ctx)
 	}
 	return d.Run(ctx)

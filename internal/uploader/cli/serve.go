@@ -17,6 +17,7 @@ import (
 type serveFlags struct {
 	listen, tokenFile, uriFile, group string
 	imds, network                     bool
+	metrics                           metricsFlags
 }
 
 func (a *app) serveCommand() *cobra.Command {
@@ -38,6 +39,7 @@ func (a *app) serveCommand() *cobra.Command {
 	flags.BoolVar(&f.network, "allow-network", false, "with --imds: take any address of this host for --listen, and serve every host on its link")
 	flags.StringVar(&f.tokenFile, "token-file", "", "file to write the authorization token to (required without --imds)")
 	flags.StringVar(&f.uriFile, "uri-file", "", "file to write the endpoint's URL to, beside printing it")
+	f.metrics.add(cmd)
 	flags.StringVar(&f.group, "group", "", "group that may read the files (mode 0640); without it nobody but this user may (0600)")
 	return cmd
 }
@@ -88,6 +90,12 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 	if err := a.logAsService(); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	note, err := a.renewals(ctx, f.metrics, "credentials")
+	if err != nil {
+		return err
+	}
 	listen := serve.Listen
 	if f.network {
 		listen = serve.ListenAnywhere
@@ -98,7 +106,7 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 	}
 	defer func() { _ = l.Close() }() // closed already where it was served
 	address := l.Addr().String()
-	o := serve.Options{Address: address, Provider: a.shared(provider), RoleARN: cfg.AWSRoleARN, Now: a.Now, Log: a.log, Network: f.network}
+	o := serve.Options{Address: address, Provider: a.shared(counted{provider, note}), RoleARN: cfg.AWSRoleARN, Now: a.Now, Log: a.log, Network: f.network}
 	ready, token := served{URI: "http://" + address + serve.ContainerPath, TokenFile: f.tokenFile}, rand.Text()
 	handler := serve.Container(o, token)
 	if f.imds {

@@ -36,7 +36,7 @@ func (a *app) tokenDaemon(ctx context.Context, keep keepFlags) error {
 	if err != nil {
 		return err
 	}
-	return a.keep(ctx, keep.once, func() (daemon.Renew, error) {
+	return a.keep(ctx, keep, "token", func() (daemon.Renew, error) {
 		cfg, err := a.configuration(config.NeedCredentials)
 		if err != nil {
 			return nil, err

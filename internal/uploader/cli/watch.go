@@ -21,19 +21,17 @@ import (
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/metrics"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/objectkey"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/retry"
-	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/serve"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/spool"
-	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/transfer"
 )
 
 // watchFlags are the flags of watch.
 type watchFlags struct {
 	uploadFlags
-	once, remove              bool
-	moveTo                    string
-	keepAtMost                bytesValue
-	settle, interval          time.Duration
-	metricsFile, metricsServe string
+	once, remove     bool
+	moveTo           string
+	keepAtMost       bytesValue
+	settle, interval time.Duration
+	metrics          metricsFlags
 }
 
 func (a *app) watchCommand() *cobra.Command {
@@ -61,8 +59,7 @@ func (a *app) watchCommand() *cobra.Command {
 	f.BoolVar(&w.once, "once", false, "end when all files are uploaded, or have failed once")
 	f.StringArrayVar(&w.include, "include", nil, "only files that match, such as *.log or logs/**; may be repeated")
 	f.StringArrayVar(&w.exclude, "exclude", nil, "no file or directory that matches; may be repeated, and beats --include")
-	f.StringVar(&w.metricsFile, "metrics-file", "", "keep the figures in this file, for the node exporter's textfile collector; its name should end in .prom")
-	f.StringVar(&w.metricsServe, "metrics-listen", "", "serve the figures at /metrics on this loopback address and port, for Prometheus")
+	w.metrics.add(cmd)
 	return cmd
 }
 
@@ -170,28 +167,9 @@ func (a *app) observe(ctx context.Context, w *watchFlags, s *spool.Spool) error 
 		return &usageError{err: fmt.Errorf("WATCHDOG_USEC: %w", err)}
 	}
 	m := metrics.NewSpool(s.Dir, a.Version)
-	publish := func() {}
-	if w.metricsFile != "" {
-		if err := m.WriteFile(w.metricsFile); err != nil {
-			return &transfer.LocalError{Doing: "write metrics", Err: err}
-		}
-		publish = func() {
-			if err := m.WriteFile(w.metricsFile); err != nil {
-				a.log.Error("metrics are not written", "error", err)
-			}
-		}
-	}
-	if w.metricsServe != "" {
-		l, err := serve.Listen(ctx, w.metricsServe)
-		if err != nil {
-			return &usageError{err: fmt.Errorf("--metrics-listen: %w", err)}
-		}
-		a.log.Info("metrics", "url", "http://"+l.Addr().String()+"/metrics")
-		go func() {
-			if err := m.Serve(ctx, l); err != nil {
-				a.log.Error("metrics are not served", "error", err)
-			}
-		}()
+	publish, err := a.shows(ctx, w.metrics, m.Figures)
+	if err != nil {
+		return err
 	}
 	s.Alive = func() {
 		if watchdog > 0 {

@@ -72,6 +72,8 @@ type sdk struct {
 	name    string
 	install func(t *testing.T) (command []string)
 	env     map[string]string
+	// lenient names a mode whose credentials it uses for minutes beyond their end, rather than ask again at once.
+	lenient string
 }
 
 var sdks = []sdk{
@@ -91,7 +93,7 @@ var sdks = []sdk{
 			t.Skip("boto3 is not installed")
 		}
 		return []string{strings.TrimSpace(string(out)), abs(t, "testdata/boto3_client.py")}
-	}},
+	}, lenient: "instance metadata"}, // botocore takes credentials that are about to end for a failure of EC2
 	{name: "javascript", install: func(t *testing.T) []string {
 		t.Helper()
 		npm, err := exec.LookPath("npm")
@@ -139,7 +141,8 @@ func TestSDKs(t *testing.T) {
 						env[k] = v
 					}
 					rounds := 1
-					if m.reread {
+					renews := m.reread && m.name != client.lenient
+					if renews {
 						rounds = int(life/time.Second) + 3
 					}
 					out := h.run(env, command[0], append(slices.Clone(command[1:]), h.Bucket, hosttest.Prefix+"object", strconv.Itoa(rounds))...)
@@ -147,7 +150,7 @@ func TestSDKs(t *testing.T) {
 					if len(ids) != rounds || !strings.HasPrefix(ids[0], "ASIA") {
 						t.Fatalf("%d rounds of %d: %q", len(ids), rounds, ids)
 					}
-					if m.reread && ids[0] == ids[len(ids)-1] {
+					if renews && ids[0] == ids[len(ids)-1] {
 						t.Errorf("the credentials stayed %s for %d rounds", ids[0], rounds)
 					}
 				})

@@ -105,6 +105,7 @@ var modes = []mode{
 	{"shared credentials file", (*host).shared, false},
 	{"web identity token file", (*host).token, true},
 	{"container credentials", (*host).container, true},
+	{"instance metadata", (*host).metadata, true},
 }
 
 func (h *host) process() map[string]string {
@@ -131,6 +132,17 @@ func (h *host) container() map[string]string {
 		h.t.Fatal(err)
 	}
 	return map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": string(uri), "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": h.file("authorization")}
+}
+
+// metadata is what a program needs that knows EC2 and nothing else.
+func (h *host) metadata() map[string]string {
+	h.daemon("serve", "--imds", "--uri-file", h.file("uri"))
+	h.appears("uri")
+	uri, err := os.ReadFile(h.file("uri"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return map[string]string{"AWS_EC2_METADATA_SERVICE_ENDPOINT": string(uri), "AWS_EC2_METADATA_DISABLED": "false"}
 }
 
 // daemon runs a command of the host binary until the test ends.
