@@ -72,3 +72,37 @@ func ServerOf(role iam.Role, project, environment string) (Server, error) {
 	return Server{}, fmt.Errorf("role %s is not named %s, so it cannot be told which server it belongs to",
 		role.Name, access.Name(project, "<environment>", "<server_name>"))
 }
+
+// ParseServerID tells which server an import id means, without looking at roles: in a role's name the environment is one of
+// those given, the longest that fits, and without any the first word after the project. Environment is empty where the id
+// is a server's name alone.
+func ParseServerID(id, project string, environments []string) (Server, error) {
+	names, err := RoleNames(id, project, "")
+	if err != nil {
+		return Server{}, err
+	}
+	if env, server, ok := strings.Cut(id, "/"); ok && !strings.HasPrefix(id, "arn:") {
+		return Server{Environment: env, Name: server}, nil
+	}
+	rest, isRole := strings.CutPrefix(names[0], project+"-")
+	if !isRole {
+		if strings.HasPrefix(id, "arn:") {
+			return Server{}, fmt.Errorf("role %s is not of the project %q", names[0], project)
+		}
+		return Server{Name: id}, nil
+	}
+	if len(environments) == 0 {
+		first, _, _ := strings.Cut(rest, "-")
+		environments = []string{first}
+	}
+	found := Server{}
+	for _, env := range environments {
+		if server, ok := strings.CutPrefix(rest, env+"-"); ok && len(env) > len(found.Environment) && access.ValidateServerName(server) == nil {
+			found = Server{Environment: env, Name: server}
+		}
+	}
+	if found == (Server{}) {
+		return Server{}, fmt.Errorf("role %s is not named %s", names[0], access.Name(project, "<environment>", "<server_name>"))
+	}
+	return found, nil
+}

@@ -32,8 +32,11 @@ type Vault interface {
 	Delete(ctx context.Context, name, owner string) error
 }
 
-// SecretName is the name under which the server's client secret is stored: <role name>/client-secret.
-func (d Desired) SecretName() string { return d.Name() + "/client-secret" }
+// SecretName is the name under which the client secret of a role's server is stored.
+func SecretName(role string) string { return role + "/client-secret" }
+
+// SecretName is the name under which the server's client secret is stored.
+func (d Desired) SecretName() string { return SecretName(d.Name()) }
 
 // storage is where the client secret shall be; State where there is none.
 func (d Desired) storage() Storage {

@@ -113,6 +113,7 @@ func (p *oidcs3Provider) Configure(ctx context.Context, req provider.ConfigureRe
 	resp.ResourceData = clouds
 	resp.DataSourceData = clouds
 	resp.ListResourceData = clouds
+	resp.EphemeralResourceData = clouds
 }
 
 func (p *oidcs3Provider) Resources(context.Context) []func() resource.Resource {
@@ -125,7 +126,7 @@ func (p *oidcs3Provider) ListResources(context.Context) []func() list.ListResour
 }
 
 func (p *oidcs3Provider) DataSources(context.Context) []func() datasource.DataSource {
-	return nil
+	return []func() datasource.DataSource{newServerAccessData, newServersData}
 }
 
 // cloudsOf takes the provider's data out of a Configure request. It is nil before the provider is configured.

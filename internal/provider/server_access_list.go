@@ -47,8 +47,7 @@ func (l *serverAccessList) ListResourceConfigSchema(_ context.Context, _ list.Li
 	}
 }
 
-// List implements list.ListResource. Roles of another project, and those whose tags belong to another role's name, are
-// left out; so are servers of plain modules, which have no such tags.
+// List implements list.ListResource.
 func (l *serverAccessList) List(ctx context.Context, req list.ListRequest, stream *list.ListResultsStream) {
 	var model serverAccessListModel
 	diags := req.Config.Get(ctx, &model)
@@ -59,29 +58,15 @@ func (l *serverAccessList) List(ctx context.Context, req list.ListRequest, strea
 		stream.Results = list.ListResultsStreamDiagnostics(diags)
 		return
 	}
-	settings := l.of.clouds.settings
-	environment := settings.environment
-	if !model.Environment.IsNull() {
-		environment = model.Environment.ValueString()
-	}
-	roles, err := l.of.clouds.roles(ctx)
-	var all []iam.Role
-	if err == nil {
-		all, err = roles.List(ctx)
-	}
-	if err != nil {
-		stream.Results = list.ListResultsStreamDiagnostics(diagnose("Servers were not listed", err))
+	servers, diags := l.of.clouds.servers(ctx, &model.Environment)
+	if diags.HasError() {
+		stream.Results = list.ListResultsStreamDiagnostics(diags)
 		return
 	}
 	stream.Results = func(push func(list.ListResult) bool) {
 		left := req.Limit
-		for _, role := range all {
-			j := onboarding.JournalOf(role)
-			if j.Phase == onboarding.Unknown || role.Name != access.Name(settings.project, j.Environment, j.Server) ||
-				(environment != "" && j.Environment != environment) {
-				continue
-			}
-			if !push(l.result(ctx, req, role, j)) {
+		for _, role := range servers {
+			if !push(l.result(ctx, req, role, onboarding.JournalOf(role))) {
 				return
 			}
 			if left--; left == 0 { // a limit of 0 is none
