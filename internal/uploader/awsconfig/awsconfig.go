@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -76,12 +77,20 @@ func HTTPClient(bundle string) (*http.Client, error) {
 		ForceAttemptHTTP2:     true,
 		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
 	}
-	if bundle != "" {
-		pool, err := readBundle(bundle)
-		if err != nil {
+	var err error
+	switch more := os.Getenv("SSL_CERT_FILE"); {
+	case bundle != "":
+		if t.TLSClientConfig.RootCAs, err = withBundle(x509.NewCertPool(), bundle); err != nil {
 			return nil, &config.Error{Where: "AWS_CA_BUNDLE", Err: err}
 		}
-		t.TLSClientConfig.RootCAs = pool
+	case more != "" && (runtime.GOOS == "windows" || runtime.GOOS == "darwin"): // crypto/x509 reads it elsewhere alone
+		system, err := x509.SystemCertPool()
+		if err == nil {
+			t.TLSClientConfig.RootCAs, err = withBundle(system, more)
+		}
+		if err != nil {
+			return nil, &config.Error{Where: "SSL_CERT_FILE", Err: err}
+		}
 	}
 	return &http.Client{
 		Transport:     t,
@@ -89,12 +98,12 @@ func HTTPClient(bundle string) (*http.Client, error) {
 	}, nil
 }
 
-func readBundle(name string) (*x509.CertPool, error) {
+// withBundle adds the certificates of a file to a pool.
+func withBundle(pool *x509.CertPool, name string) (*x509.CertPool, error) {
 	text, err := os.ReadFile(name) // #nosec G304 -- the user names the file
 	if err != nil {
 		return nil, err
 	}
-	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(text) {
 		return nil, fmt.Errorf("%s holds no certificate", name)
 	}
