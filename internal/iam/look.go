@@ -157,6 +157,7 @@ func fromDetail(in types.RoleDetail) (Role, error) {
 		InlinePolicies:   map[string]string{},
 		AttachedPolicies: policyARNs(in.AttachedManagedPolicies),
 		Tags:             tagMap(in.Tags),
+		Created:          aws.ToTime(in.CreateDate),
 	}
 	for _, policy := range in.RolePolicyList {
 		document, err := decoded(policy.PolicyDocument)

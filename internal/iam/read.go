@@ -108,6 +108,7 @@ func fromRole(in types.Role) (Role, error) {
 		Tags:               tagMap(in.Tags),
 		MaxSessionDuration: time.Duration(aws.ToInt32(in.MaxSessionDuration)) * time.Second,
 		Description:        aws.ToString(in.Description),
+		Created:            aws.ToTime(in.CreateDate),
 	}
 	if in.PermissionsBoundary != nil {
 		role.PermissionsBoundary = aws.ToString(in.PermissionsBoundary.PermissionsBoundaryArn)

@@ -18,6 +18,7 @@ type Role struct {
 	PermissionsBoundary string // ARN, or empty
 	Description         string
 	LastUsed            time.Time // zero where IAM does not say
+	Created             time.Time
 }
 
 // RoleSpec is what CreateRole takes.

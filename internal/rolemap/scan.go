@@ -79,6 +79,12 @@ func (t *Table) scanned(ctx context.Context, table, key string) (map[string]type
 // once a run, for all who ask: it is for imports, which know the role and look for the client. What this run writes
 // meanwhile it does not see. Rows of another shape are somebody else's and are left out.
 func (t *Table) RowsOf(ctx context.Context, table, roleARN string) ([]Row, error) {
+	all, err := t.Rows(ctx, table)
+	return slices.DeleteFunc(all, func(row Row) bool { return row.RoleARN != roleARN }), err
+}
+
+// Rows returns all rows of the table, ordered by their keys, from the same read as RowsOf.
+func (t *Table) Rows(ctx context.Context, table string) ([]Row, error) {
 	t.mu.Lock()
 	w := t.wholeOf(table)
 	t.mu.Unlock()
@@ -90,7 +96,7 @@ func (t *Table) RowsOf(ctx context.Context, table, roleARN string) ([]Row, error
 	}
 	var rows []Row
 	for _, key := range slices.Sorted(maps.Keys(items)) {
-		if row, err := fromItem(items[key]); err == nil && row.RoleARN == roleARN {
+		if row, err := fromItem(items[key]); err == nil {
 			rows = append(rows, row)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
 )
@@ -53,9 +54,10 @@ func (t *texts) UnmarshalJSON(data []byte) error {
 
 // credential is a public key of a client. Inside a client only a create's answer shows more than the id.
 type credential struct {
-	ID    string `json:"id"`
-	KeyID string `json:"kid"`
-	Type  string `json:"credential_type"`
+	ID      string    `json:"id"`
+	KeyID   string    `json:"kid"`
+	Type    string    `json:"credential_type"`
+	Expires time.Time `json:"expires_at,omitzero"` // zero: never
 }
 
 // grant is what lets a client ask for tokens of an audience.
