@@ -65,6 +65,7 @@ type Controller struct {
 	clients  idp.Provider
 	mappings Mappings
 	vaults   map[Storage]Vault
+	ignores  func(tag string) bool
 	clock    Clock
 	newID    func() string
 	probe    Probe
@@ -78,6 +79,8 @@ type Config struct {
 	Mappings Mappings          // nil where no server uses credential vending
 	Vaults   map[Storage]Vault // those that servers may use for their client secrets
 	Clock    Clock             // nil: the real one
+	// Ignores, where set, tells the keys of tags that are somebody else's: they are never removed.
+	Ignores func(tag string) bool
 	// NewID returns a new onboarding id: unique, 1 to 64 characters of [0-9A-Za-z-].
 	NewID func() string
 	// Probe, where set, is what an onboarding whose Desired says Wait ends with.
@@ -91,10 +94,13 @@ func New(c Config) *Controller {
 	if c.Clock == nil {
 		c.Clock = systemClock{}
 	}
+	if c.Ignores == nil {
+		c.Ignores = func(string) bool { return false }
+	}
 	if c.Trace == nil {
 		c.Trace = func(context.Context, string, map[string]any) {}
 	}
-	return &Controller{roles: c.Roles, clients: c.Clients, mappings: c.Mappings, vaults: c.Vaults, clock: c.Clock, newID: c.NewID, probe: c.Probe, trace: c.Trace}
+	return &Controller{roles: c.Roles, clients: c.Clients, mappings: c.Mappings, vaults: c.Vaults, ignores: c.Ignores, clock: c.Clock, newID: c.NewID, probe: c.Probe, trace: c.Trace}
 }
 
 type systemClock struct{}

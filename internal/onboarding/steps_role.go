@@ -225,7 +225,7 @@ func (w *work) newTags() map[string]string {
 // oldTags are the keys of tags that the role has and nobody wants.
 func (w *work) oldTags() []string {
 	_, remove := difference(userTags(w.role.Tags), w.want.Tags)
-	return remove
+	return slices.DeleteFunc(remove, w.c.ignores)
 }
 
 // policies puts the inline policies that are wanted and deletes those of ours that are not.

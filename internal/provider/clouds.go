@@ -109,6 +109,7 @@ func (c *clouds) controller(ctx context.Context, i identity) (*onboarding.Contro
 		Clients:  clients,
 		Mappings: amazon.mappings,
 		Vaults:   amazon.vaults,
+		Ignores:  c.settings.ignoreTags.ignores,
 		NewID:    uuid.NewString,
 		Probe:    amazon.probe.Wait,
 		Trace:    func(ctx context.Context, message string, fields map[string]any) { tflog.Debug(ctx, message, fields) },

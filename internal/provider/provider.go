@@ -34,6 +34,7 @@ type providerModel struct {
 	Project     types.String `tfsdk:"project"`
 	Environment types.String `tfsdk:"environment"`
 	DefaultTags types.Map    `tfsdk:"default_tags"`
+	IgnoreTags  types.Object `tfsdk:"ignore_tags"`
 	BulkReads   types.Bool   `tfsdk:"bulk_reads"`
 	AWS         types.Object `tfsdk:"aws"`
 	Auth0       types.Object `tfsdk:"auth0"`
@@ -70,6 +71,14 @@ func (p *oidcs3Provider) Schema(_ context.Context, _ provider.SchemaRequest, res
 				MarkdownDescription: "Tags of every role. A resource's own `tags` override those of the same key.",
 				Validators:          []validator.Map{tagsValidator{}},
 			},
+			"ignore_tags": schema.SingleNestedAttribute{
+				Optional:            true,
+				MarkdownDescription: "Tags of roles that others keep, such as those of a cost report: they are neither shown nor removed, and no configuration may set them.",
+				Attributes: map[string]schema.Attribute{
+					"keys":         schema.SetAttribute{Optional: true, ElementType: types.StringType, MarkdownDescription: "Keys of tags to leave alone."},
+					"key_prefixes": schema.SetAttribute{Optional: true, ElementType: types.StringType, MarkdownDescription: "What the keys of tags to leave alone begin with."},
+				},
+			},
 			"bulk_reads": schema.BoolAttribute{
 				Optional: true,
 				MarkdownDescription: "Read roles, clients and mapping rows of all servers in pages that the run shares, rather than each server's by " +
@@ -99,6 +108,7 @@ func (p *oidcs3Provider) Configure(ctx context.Context, req provider.ConfigureRe
 	if !model.DefaultTags.IsUnknown() {
 		resp.Diagnostics.Append(model.DefaultTags.ElementsAs(ctx, &settings.defaultTags, false)...)
 	}
+	resp.Diagnostics.Append(readObject(ctx, model.IgnoreTags, &settings.ignoreTags)...)
 	switchFromEnvironment(&model.BulkReads, "OIDCS3_BULK_READS")
 	settings.bulkReads = model.BulkReads.IsNull() || model.BulkReads.ValueBool()
 	settings.unknown = !req.Config.Raw.IsFullyKnown()

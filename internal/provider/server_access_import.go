@@ -117,7 +117,7 @@ func (r *serverAccess) adopted(ctx context.Context, role iam.Role, server onboar
 		WaitForAccess:        types.BoolValue(true),
 		DeletionProtection:   types.BoolValue(false),
 		Tags:                 types.MapNull(types.StringType),
-		TagsAll:              stringMap(onboarding.Journal{}.UserTags(role.Tags)),
+		TagsAll:              stringMap(r.clouds.settings.ignoreTags.without(onboarding.Journal{}.UserTags(role.Tags))),
 		Drift:                stringList(nil),
 		Timeouts:             noTimeouts(),
 	}

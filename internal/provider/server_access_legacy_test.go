@@ -207,7 +207,7 @@ func (m *legacyThing) deviations() []string {
 	)
 }
 
-// withoutScan takes dynamodb:Scan out of a user's published policy.
+// withoutScan gives a user the published policy without dynamodb:Scan.
 func withoutScan(t *testing.T, user string) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "examples", "policies", "terraform-vending.json"))
@@ -239,7 +239,7 @@ func TestAccServerAccess_importLeastPrivilege(t *testing.T) {
 			}
 			if idp == "cognito" {
 				narrow := s
-				narrow.provider = limited(t, "terraform-no-scan", auth0Scopes, policies...)
+				narrow.provider = limited(t, "terraform-no-scan", auth0Scopes, "terraform.json")
 				withoutScan(t, "terraform-no-scan")
 				steps = append([]resource.TestStep{{Config: narrow.hcl(), ResourceName: address, ImportState: true, ImportStateId: made.name,
 					ExpectError: saying("not authorized to perform: dynamodb:Scan")}}, steps...)

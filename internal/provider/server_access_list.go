@@ -113,6 +113,6 @@ func (r *serverAccess) view(ctx context.Context, role iam.Role, server onboardin
 	if err != nil {
 		return nil, append(diags, diagnose("Server access could not be read", err)...)
 	}
-	diags.Append(model.show(ctx, i, observed, r.clouds.settings.defaultTags)...)
+	diags.Append(model.show(ctx, i, observed, r.clouds.settings)...)
 	return model, diags
 }

@@ -3,6 +3,8 @@ package provider
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/resourcevalidator"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -253,6 +255,11 @@ func (p *planning) tags(ctx context.Context, diags *diag.Diagnostics) {
 	var own map[string]string
 	diags.Append(p.plan.Tags.ElementsAs(ctx, &own, false)...)
 	all := mergeTags(p.clouds.settings.defaultTags, own)
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		if p.clouds.settings.ignoreTags.ignores(key) {
+			diags.AddAttributeError(path.Root("tags"), "Tag is ignored", "The provider's ignore_tags leave tag "+key+" alone, so that it cannot be set. Take it out of one of the two.")
+		}
+	}
 	if len(all) > maxTags {
 		diags.AddAttributeError(path.Root("tags"), "Too many tags", "With the provider's default_tags there are more tags than IAM keeps on a role.")
 	}

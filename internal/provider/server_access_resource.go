@@ -118,7 +118,7 @@ func (r *serverAccess) Read(ctx context.Context, req resource.ReadRequest, resp 
 		resp.State.RemoveResource(ctx)
 		return
 	}
-	resp.Diagnostics.Append(model.show(ctx, i, observed, r.clouds.settings.defaultTags)...)
+	resp.Diagnostics.Append(model.show(ctx, i, observed, r.clouds.settings)...)
 	if observed.Journal.OnboardingID != "" {
 		ref.OnboardingID = observed.Journal.OnboardingID
 	}

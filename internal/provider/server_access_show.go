@@ -20,7 +20,7 @@ import (
 
 // show writes what was found into the model, so that a plan shows every difference: in the attribute that it belongs to,
 // or else in drift.
-func (m *serverAccessModel) show(ctx context.Context, i identity, o onboarding.Observed, defaults map[string]string) diag.Diagnostics {
+func (m *serverAccessModel) show(ctx context.Context, i identity, o onboarding.Observed, settings *settings) diag.Diagnostics {
 	var diags diag.Diagnostics
 	for _, foreign := range o.Foreign {
 		diags.AddWarning("Role "+o.Role.Name+" carries "+foreign,
@@ -40,14 +40,14 @@ func (m *serverAccessModel) show(ctx context.Context, i identity, o onboarding.O
 	}
 	if o.Role != nil {
 		drift = append(drift, m.showPermissions(*o.Role, o.Resolved.Permissions())...)
-		diags.Append(m.showRole(ctx, *o.Role, o.Journal, defaults)...)
+		diags.Append(m.showRole(ctx, *o.Role, o.Journal, settings)...)
 	}
 	m.Drift = stringList(drift)
 	return diags
 }
 
 // showRole writes what the role has besides its permissions.
-func (m *serverAccessModel) showRole(ctx context.Context, role iam.Role, journal onboarding.Journal, defaults map[string]string) diag.Diagnostics {
+func (m *serverAccessModel) showRole(ctx context.Context, role iam.Role, journal onboarding.Journal, settings *settings) diag.Diagnostics {
 	m.RoleARN = types.StringValue(role.ARN)
 	if m.TrustPolicy.IsNull() || !access.Equivalent(m.TrustPolicy.ValueString(), role.TrustPolicy) {
 		m.TrustPolicy = types.StringValue(role.TrustPolicy)
@@ -58,8 +58,8 @@ func (m *serverAccessModel) showRole(ctx context.Context, role iam.Role, journal
 	m.PermissionsBoundary = optional(role.PermissionsBoundary)
 	var named map[string]string
 	diags := m.Tags.ElementsAs(ctx, &named, false)
-	found := journal.UserTags(role.Tags)
-	own := ownTags(found, defaults, named)
+	found := settings.ignoreTags.without(journal.UserTags(role.Tags))
+	own := ownTags(found, settings.defaultTags, named)
 	if len(own) > 0 || !m.Tags.IsNull() {
 		m.Tags = stringMap(own)
 	}

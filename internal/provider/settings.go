@@ -17,6 +17,7 @@ type settings struct {
 	project     string
 	environment string
 	defaultTags map[string]string
+	ignoreTags  tagFilter
 	bulkReads   bool
 	unknown     bool // some value is known only after apply
 	aws         awsSettings

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/hashicorp/terraform-plugin-framework-validators/float64validator"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
@@ -23,6 +25,8 @@ type auth0Settings struct {
 	ClientSecret types.String `tfsdk:"client_secret"`
 	APIToken     types.String `tfsdk:"api_token"`
 	Audience     types.String `tfsdk:"audience"`
+
+	MaxRequestsPerSecond types.Float64 `tfsdk:"max_requests_per_second"`
 }
 
 func auth0Schema() schema.Attribute {
@@ -36,6 +40,8 @@ func auth0Schema() schema.Attribute {
 			"client_secret": secret("Its client secret. Environment: `AUTH0_CLIENT_SECRET`."),
 			"api_token":     secret("Management API token, instead of client id and secret. Environment: `AUTH0_API_TOKEN`."),
 			"audience":      text("Audience of the Management API, where the tenant has a custom domain. Environment: `AUTH0_AUDIENCE`."),
+			"max_requests_per_second": schema.Float64Attribute{Optional: true, Validators: []validator.Float64{float64validator.AtLeast(0.1)},
+				MarkdownDescription: "Most requests a second that are sent to the Management API. Without it only the rate that its answers tell counts."},
 		},
 	}
 }
@@ -66,6 +72,8 @@ func (s *auth0Settings) provider(userAgent string, warn func(string)) (idp.Provi
 		Audience:     s.Audience.ValueString(),
 		UserAgent:    userAgent,
 		Warn:         warn,
+
+		MaxRequestsPerSecond: s.MaxRequestsPerSecond.ValueFloat64(),
 	})
 }
 
@@ -84,6 +92,8 @@ type entraSettings struct {
 	Environment         types.String `tfsdk:"environment"`
 	GraphURL            types.String `tfsdk:"graph_url"`
 	LoginHost           types.String `tfsdk:"login_host"`
+
+	MaxRequestsPerSecond types.Float64 `tfsdk:"max_requests_per_second"`
 }
 
 // nationalClouds are Microsoft's clouds by the azuread provider's names.
@@ -113,6 +123,8 @@ func entraSchema() schema.Attribute {
 			"environment":                 text("Microsoft cloud: `public` (default), `usgovernment`, `dod` or `china`. Environment: `ARM_ENVIRONMENT`."),
 			"graph_url":                   text("URL of Microsoft Graph, instead of the cloud's own. Environment: `OIDCS3_ENTRA_GRAPH_URL`."),
 			"login_host":                  text("Host of the login, instead of the cloud's own. Environment: `OIDCS3_ENTRA_LOGIN_HOST`."),
+			"max_requests_per_second": schema.Float64Attribute{Optional: true, Validators: []validator.Float64{float64validator.AtLeast(0.1)},
+				MarkdownDescription: "Most requests a second that are sent to Microsoft Graph. Without it only the rate that its answers tell counts."},
 		},
 	}
 }
@@ -148,7 +160,7 @@ func (s *entraSettings) provider(userAgent string, warn func(string)) (idp.Provi
 	}
 	config := entra.Config{
 		TenantID: s.TenantID.ValueString(), ClientID: s.ClientID.ValueString(), ClientSecret: s.ClientSecret.ValueString(),
-		GraphURL: cloud.graph, LoginHost: cloud.login, UserAgent: userAgent, Warn: warn,
+		GraphURL: cloud.graph, LoginHost: cloud.login, UserAgent: userAgent, Warn: warn, MaxRequestsPerSecond: s.MaxRequestsPerSecond.ValueFloat64(),
 	}
 	if url := s.GraphURL.ValueString(); url != "" {
 		config.GraphURL = url
