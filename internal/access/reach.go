@@ -8,12 +8,18 @@ import (
 // It errs on the side of yes: conditions, denials and other policies are not looked at, and a policy variable may stand
 // for anything. A resource that names no bucket ("*", "arn:aws:s3:::*") is an administrator's and does not count; neither
 // does what is no policy.
-func (p Permissions) Reaches(doc string) bool {
+func (p Permissions) Reaches(doc string) bool { return p.ReachedBy(ParseReach(doc)) }
+
+// Reach is which objects a policy lets its holder at: patterns of their ARNs.
+type Reach []string
+
+// ParseReach reads a policy for those who compare it with many servers.
+func ParseReach(doc string) Reach {
 	elements, err := parseDocument("policy", doc)
 	if err != nil {
-		return false
+		return nil
 	}
-	objects := BucketARN(p.Partition, p.Bucket) + "/" + p.Prefix
+	var patterns Reach
 	for _, e := range elements {
 		if e.allowOnly() != nil {
 			continue // what allows everything but a few is an administrator's too
@@ -23,11 +29,22 @@ func (p Permissions) Reaches(doc string) bool {
 			continue
 		}
 		resources, err := e.strings("Resource")
-		if err == nil && anyOf(resources, func(r string) bool { return namesBucket(r) && matchesBelow(asPattern(r), objects) }) {
-			return true
+		if err != nil {
+			continue
+		}
+		for _, resource := range resources {
+			if namesBucket(resource) {
+				patterns = append(patterns, asPattern(resource))
+			}
 		}
 	}
-	return false
+	return patterns
+}
+
+// ReachedBy is Reaches of a policy that has been read already.
+func (p Permissions) ReachedBy(r Reach) bool {
+	objects := BucketARN(p.Partition, p.Bucket) + "/" + p.Prefix
+	return anyOf(r, func(pattern string) bool { return matchesBelow(pattern, objects) })
 }
 
 func anyOf(list []string, holds func(string) bool) bool {
@@ -71,7 +88,16 @@ func asPattern(resource string) string {
 func matches(pattern, s string) bool { return match(pattern, s, false) }
 
 // matchesBelow reports whether a pattern matches some string that begins with the given one.
-func matchesBelow(pattern, prefix string) bool { return match(pattern, prefix, true) }
+func matchesBelow(pattern, prefix string) bool {
+	literal := pattern
+	if wild := strings.IndexAny(pattern, "*?"); wild >= 0 {
+		literal = pattern[:wild]
+	}
+	if !strings.HasPrefix(prefix, literal) && !strings.HasPrefix(literal, prefix) {
+		return false // what most patterns are, told without following them
+	}
+	return match(pattern, prefix, true)
+}
 
 // match follows all positions in the pattern at once, so that no pattern takes long.
 func match(pattern, s string, open bool) bool {

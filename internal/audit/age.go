@@ -18,12 +18,18 @@ func (a *audit) age(s *subject) {
 	}
 }
 
-// unused goes by the last session of the role, which IAM knows for 400 days and shows some hours late, or by its creation.
+// Remembered is how long IAM knows of the last session of a role.
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_RoleLastUsed.html
+const Remembered = 400 * 24 * time.Hour
+
+// unused goes by the last session of the role, which IAM shows some hours late, or by its creation.
 func (a *audit) unused(s *subject) {
 	since, message := s.role.LastUsed, "it was last used on "
 	if since.IsZero() {
 		since, message = s.role.Created, "it has not been used since it was made on "
+		if !since.IsZero() && a.Now.Sub(since) > Remembered {
+			since, message = a.Now.Add(-Remembered), "it has not been used since "
+		}
 	}
 	if a.UnusedAfter <= 0 || since.IsZero() || a.Now.Sub(since) < a.UnusedAfter {
 		return

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/apierror"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/iam"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/onboarding"
@@ -99,10 +100,11 @@ func Run(ctx context.Context, c Config) (Report, error) {
 		a.observers[kind] = &observer{Clients: clients, found: map[idp.Lookup]idp.Client{}}
 		a.controllers[kind] = onboarding.New(onboarding.Config{Roles: c.Roles, Clients: a.observers[kind], Mappings: c.Rows, Vaults: unopened(), NewID: uuid.NewString})
 	}
-	var err error
-	if a.roles, err = c.Roles.All(ctx); err != nil {
+	roles, err := c.Roles.All(ctx)
+	if err != nil {
 		return Report{}, fmt.Errorf("read the roles of the account: %w", err)
 	}
+	a.roles = maps.Clone(roles)
 	if err := a.pick(ctx); err != nil {
 		return Report{}, err
 	}
@@ -222,7 +224,11 @@ func (a *audit) pick(ctx context.Context) error {
 	for _, s := range a.servers {
 		group.Go(func() error {
 			role, err := a.Roles.Look(ctx, s.role.Name)
-			if err != nil {
+			switch {
+			case apierror.Is(err, apierror.NotFound): // deleted since the list was read
+				s.gone = true
+				return nil
+			case err != nil:
 				return fmt.Errorf("read role %s: %w", s.role.Name, err)
 			}
 			s.shown.MaxSessionDuration = int64(role.MaxSessionDuration / time.Second)
@@ -230,5 +236,12 @@ func (a *audit) pick(ctx context.Context) error {
 			return nil
 		})
 	}
-	return group.Wait()
+	err := group.Wait()
+	a.servers = slices.DeleteFunc(a.servers, func(s *subject) bool {
+		if s.gone {
+			delete(a.roles, s.role.Name)
+		}
+		return s.gone
+	})
+	return err
 }

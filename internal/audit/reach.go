@@ -11,8 +11,8 @@ import (
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
 )
 
-// named at most in a message; all of them are in Finding.Others.
-const namedOthers = 5
+// NamedOthers is how many servers a message names at most. All of them are in Finding.Others.
+const NamedOthers = 5
 
 // overlaps finds servers whose prefixes overlap: one of two is then the beginning of the other. A role that nobody can
 // assume counts all the same, since an apply may open it.
@@ -64,7 +64,7 @@ func (a *audit) reaches(ctx context.Context) error {
 			switch {
 			case s.role.Name == name:
 				f.Server = s.id()
-			case s.shown.permissions != nil && slices.ContainsFunc(policies[name], s.permissions.Reaches):
+			case s.shown.permissions != nil && s.permissions.ReachedBy(policies[name]):
 				f.Others = append(f.Others, s.id())
 			}
 		}
@@ -79,9 +79,9 @@ func (a *audit) reaches(ctx context.Context) error {
 	return nil
 }
 
-// policies lists the documents of the account's roles that may name a bucket, by role: those of roles that nobody can
-// assume, and the ones by which servers have their own prefix, left out.
-func (a *audit) policies(ctx context.Context) (map[string][]string, error) {
+// policies lists which objects the account's roles reach, by role: those of roles that nobody can assume, and the ones by
+// which servers have their own prefix, left out.
+func (a *audit) policies(ctx context.Context) (map[string]access.Reach, error) {
 	managed, err := a.managedPolicies(ctx)
 	if err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func (a *audit) policies(ctx context.Context) (map[string][]string, error) {
 	for _, s := range a.servers {
 		own[s.role.Name] = s
 	}
-	all := map[string][]string{}
+	all := map[string]access.Reach{}
 	for _, name := range slices.Sorted(maps.Keys(a.roles)) {
 		role, server := a.roles[name], own[name]
 		if access.IsDenyAll(role.TrustPolicy) {
@@ -98,12 +98,12 @@ func (a *audit) policies(ctx context.Context) (map[string][]string, error) {
 		}
 		for _, inline := range slices.Sorted(maps.Keys(role.InlinePolicies)) {
 			if document := role.InlinePolicies[inline]; mayName(document) && (server == nil || !server.strict() || server.foreign(inline)) {
-				all[name] = append(all[name], document)
+				all[name] = append(all[name], access.ParseReach(document)...)
 			}
 		}
 		for _, arn := range role.AttachedPolicies {
 			if document := managed[arn]; mayName(document) {
-				all[name] = append(all[name], document)
+				all[name] = append(all[name], access.ParseReach(document)...)
 			}
 		}
 	}
@@ -131,11 +131,11 @@ func mayName(document string) bool {
 
 // some names the first few.
 func some(what string, names []string) string {
-	text := what + " " + strings.Join(names[:min(len(names), namedOthers)], ", ")
+	text := what + " " + strings.Join(names[:min(len(names), NamedOthers)], ", ")
 	if len(names) > 1 {
 		text = what + "s " + strings.TrimPrefix(text, what+" ")
 	}
-	if more := len(names) - namedOthers; more > 0 {
+	if more := len(names) - NamedOthers; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
 	return text

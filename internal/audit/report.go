@@ -70,7 +70,7 @@ type Finding struct {
 	Server  string   `json:"server"` // id; empty where it belongs to no server
 	Object  string   `json:"object"` // what it is about: "role oidc-s3-dev-web-01"
 	Message string   `json:"message"`
-	Others  []string `json:"others,omitempty"` // servers and roles that have part in it
+	Others  []string `json:"others,omitempty"` // ids of the other servers that have part in it
 }
 
 // Unread is something that could not be read.
@@ -181,15 +181,20 @@ func (r Report) Of(kind Kind) []Finding {
 	return some
 }
 
-// About returns the findings that a server has part in.
-func (r Report) About(server string) []Finding {
-	var some []Finding
+// About returns what finds the findings that a server has part in.
+func (r Report) About() func(server string) []Finding {
+	about := map[string][]Finding{}
 	for _, f := range r.Findings {
-		if f.Server == server || f.Kind == Reach && slices.Contains(f.Others, server) {
-			some = append(some, f)
+		if f.Server != "" {
+			about[f.Server] = append(about[f.Server], f)
+		}
+		if f.Kind == Reach { // an overlap is found from either side
+			for _, other := range f.Others {
+				about[other] = append(about[other], f)
+			}
 		}
 	}
-	return some
+	return func(server string) []Finding { return about[server] }
 }
 
 // sort puts everything into the order that the fields promise, so that the same state gives the same report.

@@ -23,6 +23,7 @@ type subject struct {
 	deviations  []string
 	unclear     error // why the permissions cannot be expressed
 
+	gone   bool       // deleted while it was looked at
 	client idp.Client // zero: gone, or not looked for
 	shown  Server
 }

@@ -2,10 +2,7 @@ package provider
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
-	"fmt"
-	"os"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/float64validator"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -14,8 +11,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
-	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp/auth0"
-	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp/entra"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp/connect"
 )
 
 // auth0Settings are named as in the Auth0 provider.
@@ -64,17 +60,10 @@ func (s *auth0Settings) provider(userAgent string, warn func(string)) (idp.Provi
 		return nil, errors.New("credentials for Auth0 are missing: set auth0.client_id and auth0.client_secret in the provider block " +
 			"(AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET), or auth0.api_token (AUTH0_API_TOKEN)")
 	}
-	return auth0.New(auth0.Config{
-		Domain:       s.Domain.ValueString(),
-		Token:        s.APIToken.ValueString(),
-		ClientID:     s.ClientID.ValueString(),
-		ClientSecret: s.ClientSecret.ValueString(),
-		Audience:     s.Audience.ValueString(),
-		UserAgent:    userAgent,
-		Warn:         warn,
-
-		MaxRequestsPerSecond: s.MaxRequestsPerSecond.ValueFloat64(),
-	})
+	return connect.Auth0{
+		Domain: s.Domain.ValueString(), ClientID: s.ClientID.ValueString(), ClientSecret: s.ClientSecret.ValueString(),
+		APIToken: s.APIToken.ValueString(), Audience: s.Audience.ValueString(),
+	}.Open(connect.Options{UserAgent: userAgent, Warn: warn, MaxRequestsPerSecond: s.MaxRequestsPerSecond.ValueFloat64()})
 }
 
 // entraSettings are named as in the azuread provider. Graph's URL and the login's host follow from environment, unless
@@ -94,15 +83,6 @@ type entraSettings struct {
 	LoginHost           types.String `tfsdk:"login_host"`
 
 	MaxRequestsPerSecond types.Float64 `tfsdk:"max_requests_per_second"`
-}
-
-// nationalClouds are Microsoft's clouds by the azuread provider's names.
-// https://learn.microsoft.com/graph/deployments
-var nationalClouds = map[string]struct{ graph, login string }{
-	"public":       {"https://graph.microsoft.com", "login.microsoftonline.com"},
-	"usgovernment": {"https://graph.microsoft.us", "login.microsoftonline.us"},
-	"dod":          {"https://dod-graph.microsoft.us", "login.microsoftonline.us"},
-	"china":        {"https://microsoftgraph.chinacloudapi.cn", "login.chinacloudapi.cn"},
 }
 
 func entraSchema() schema.Attribute {
@@ -150,52 +130,13 @@ func (s *entraSettings) provider(userAgent string, warn func(string)) (idp.Provi
 	if s.TenantID.ValueString() == "" {
 		return nil, errors.New("the Entra tenant is missing: set entra.tenant_id in the provider block, or ARM_TENANT_ID")
 	}
-	name := s.Environment.ValueString()
-	if name == "" {
-		name = "public"
-	}
-	cloud, ok := nationalClouds[name]
-	if !ok {
-		return nil, fmt.Errorf("entra.environment %q is none of public, usgovernment, dod and china", name)
-	}
-	config := entra.Config{
+	return connect.Entra{
 		TenantID: s.TenantID.ValueString(), ClientID: s.ClientID.ValueString(), ClientSecret: s.ClientSecret.ValueString(),
-		GraphURL: cloud.graph, LoginHost: cloud.login, UserAgent: userAgent, Warn: warn, MaxRequestsPerSecond: s.MaxRequestsPerSecond.ValueFloat64(),
-	}
-	if url := s.GraphURL.ValueString(); url != "" {
-		config.GraphURL = url
-	}
-	if host := s.LoginHost.ValueString(); host != "" {
-		config.LoginHost = host
-	}
-	if encoded := s.ClientCertificate.ValueString(); encoded != "" {
-		certificate, err := base64.StdEncoding.DecodeString(encoded)
-		if err != nil {
-			return nil, errors.New("entra.client_certificate is not base64")
-		}
-		config.ClientCertificate, config.CertificatePassword = certificate, s.CertificatePassword.ValueString()
-	}
-	if s.UseOIDC.ValueBool() {
-		config.OIDCToken = s.token
-	}
-	config.ManagedIdentity = s.UseMSI.ValueBool()
-	return entra.New(config)
-}
-
-// token reads the OIDC token anew each time: a file's may have been replaced.
-func (s *entraSettings) token(context.Context) (string, error) {
-	if token := s.OIDCToken.ValueString(); token != "" {
-		return token, nil
-	}
-	file := s.OIDCTokenFilePath.ValueString()
-	if file == "" {
-		return "", errors.New("with entra.use_oidc, oidc_token or oidc_token_file_path is needed")
-	}
-	token, err := os.ReadFile(file)
-	if err != nil {
-		return "", fmt.Errorf("read the OIDC token: %w", err)
-	}
-	return string(token), nil
+		ClientCertificate: s.ClientCertificate.ValueString(), CertificatePassword: s.CertificatePassword.ValueString(),
+		UseMSI: s.UseMSI.ValueBool(), UseOIDC: s.UseOIDC.ValueBool(), OIDCToken: s.OIDCToken.ValueString(),
+		OIDCTokenFilePath: s.OIDCTokenFilePath.ValueString(), Environment: s.Environment.ValueString(),
+		GraphURL: s.GraphURL.ValueString(), LoginHost: s.LoginHost.ValueString(),
+	}.Open(connect.Options{UserAgent: userAgent, Warn: warn, MaxRequestsPerSecond: s.MaxRequestsPerSecond.ValueFloat64()})
 }
 
 // cognitoSettings say where a Cognito foundation is, for imports: the role alone does not tell.

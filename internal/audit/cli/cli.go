@@ -32,6 +32,8 @@ const (
 	Unread   = 1 // something could not be read
 	Usage    = 2 // usage or configuration
 	Findings = 3 // everything was read, and something was found
+
+	Interrupted = 130
 )
 
 // Process is what the command has of the process it runs in.
@@ -83,6 +85,10 @@ func Run(ctx context.Context, p Process, args []string) int {
 	if err == nil {
 		return a.code
 	}
+	if ctx.Err() != nil {
+		_, _ = fmt.Fprintln(p.Stderr, "error: interrupted")
+		return Interrupted
+	}
 	_, _ = fmt.Fprintln(p.Stderr, "error: "+strings.Join(strings.Fields(err.Error()), " "))
 	if usage := (*usageError)(nil); errors.As(err, &usage) {
 		_, _ = fmt.Fprintln(p.Stderr, "hint: see oidcs3-access --help")
@@ -98,7 +104,7 @@ func (a *app) command() *cobra.Command {
 		Long: "oidcs3-access reads the roles, clients and mapping rows of an environment's servers, and reports who may do what\n" +
 			"where, and what is unfinished, orphaned, overlapping, changed, unused or about to expire. It changes nothing.\n\n" +
 			"Clouds are found by the environment variables of the provider: AWS_*, AUTH0_*, ARM_* and OIDCS3_*.\n\n" +
-			"Exit codes: 0 clean; 1 something could not be read; 2 usage or configuration; 3 findings.",
+			"Exit codes: 0 clean; 1 something could not be read; 2 usage or configuration; 3 findings; 130 interrupted.",
 		Args:          noArguments,
 		SilenceErrors: true, SilenceUsage: true,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.run(cmd.Context()) },

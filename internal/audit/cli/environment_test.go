@@ -2,7 +2,9 @@ package cli_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"html"
@@ -15,16 +17,11 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	dynamotypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	awsiam "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/audit"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/audit/cli"
-	"github.com/oidcs3/terraform-provider-oidcs3/internal/iam"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/onboarding"
 )
@@ -53,6 +50,8 @@ func (w *world) clean() {
 	})
 	w.onboard(idp.Cognito, "logs-01", at("logs/01/", access.ReadWrite))
 	w.onboard(idp.Cognito, "logs-02", nil)
+	w.onboard(idp.Auth0, "web-06", func(d *onboarding.Desired) { d.Storage = onboarding.SecretsManager })
+	w.onboard(idp.Entra, "files-04", func(d *onboarding.Desired) { d.Storage = onboarding.ParameterStore })
 	w.onboard(idp.Auth0, "web-05", func(d *onboarding.Desired) { d.Disabled = true })
 	prod, _ := w.controller(idp.Auth0).Resolve(w.Context(), w.want(idp.Auth0, "web-01", func(d *onboarding.Desired) {
 		d.Environment, d.Prefix = "prod", "prod/web-01/"
@@ -110,101 +109,6 @@ func (w *world) spoil() {
 		Partition: "aws", Bucket: w.env["OIDCS3_SANDBOX_BUCKET"], Prefix: "old/01/", Permission: access.Write,
 	}.Policies()[access.ObjectPolicy])
 	w.attach("restore", grants("s3:GetObject", "s3:PutObject", "logs/*"))
-}
-
-// grants is a policy that allows actions on objects of the bucket; the last argument is the key.
-func grants(args ...string) string {
-	actions, _ := json.Marshal(args[:len(args)-1])
-	return fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":%s,"Resource":"arn:aws:s3:::oidc-s3-dev-uploads/%s"}]}`, actions, args[len(args)-1])
-}
-
-const trustEC2 = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
-
-func (w *world) putPolicy(role, name, document string) {
-	w.Helper()
-	w.check(w.iam.PutRolePolicy(w.Context(), &awsiam.PutRolePolicyInput{RoleName: &role, PolicyName: &name, PolicyDocument: &document}))
-}
-
-// check fails the test where a call by hand has failed.
-func (w *world) check(_ any, err error) {
-	w.Helper()
-	if err != nil {
-		w.Fatal(err)
-	}
-}
-
-func (w *world) setTrust(role string, change func(access.Trust) access.Trust) {
-	w.Helper()
-	found, err := iam.New(w.iam).Read(w.Context(), role)
-	if err != nil {
-		w.Fatal(err)
-	}
-	trust, err := access.ParseTrust(found.TrustPolicy)
-	if err != nil {
-		w.Fatal(err)
-	}
-	w.check(w.iam.UpdateAssumeRolePolicy(w.Context(), &awsiam.UpdateAssumeRolePolicyInput{RoleName: &role, PolicyDocument: aws.String(change(trust).Policy())}))
-}
-
-func (w *world) deleteRole(role string) {
-	w.Helper()
-	for _, policy := range []string{access.ObjectPolicy} {
-		w.check(w.iam.DeleteRolePolicy(w.Context(), &awsiam.DeleteRolePolicyInput{RoleName: &role, PolicyName: &policy}))
-	}
-	w.check(w.iam.DeleteRole(w.Context(), &awsiam.DeleteRoleInput{RoleName: &role}))
-}
-
-func (w *world) makeRole(name, policy, document string) {
-	w.Helper()
-	w.check(w.iam.CreateRole(w.Context(), &awsiam.CreateRoleInput{RoleName: &name, AssumeRolePolicyDocument: aws.String(trustEC2)}))
-	w.putPolicy(name, policy, document)
-}
-
-// attach makes a role with a managed policy.
-func (w *world) attach(name, document string) {
-	w.Helper()
-	w.check(w.iam.CreateRole(w.Context(), &awsiam.CreateRoleInput{RoleName: &name, AssumeRolePolicyDocument: aws.String(trustEC2)}))
-	made, err := w.iam.CreatePolicy(w.Context(), &awsiam.CreatePolicyInput{PolicyName: &name, PolicyDocument: &document})
-	if err != nil {
-		w.Fatal(err)
-	}
-	w.check(w.iam.AttachRolePolicy(w.Context(), &awsiam.AttachRolePolicyInput{RoleName: &name, PolicyArn: made.Policy.Arn}))
-}
-
-func (w *world) deleteRow(client string) {
-	w.Helper()
-	w.check(w.dynamo.DeleteItem(w.Context(), &dynamodb.DeleteItemInput{TableName: aws.String(w.env["OIDCS3_CLIENT_ROLES_TABLE"]),
-		Key: map[string]dynamotypes.AttributeValue{"client_id": &dynamotypes.AttributeValueMemberS{Value: client}}}))
-}
-
-func (w *world) putRow(client, roleARN string) {
-	w.Helper()
-	w.check(w.dynamo.PutItem(w.Context(), &dynamodb.PutItemInput{TableName: aws.String(w.env["OIDCS3_CLIENT_ROLES_TABLE"]),
-		Item: map[string]dynamotypes.AttributeValue{
-			"client_id": &dynamotypes.AttributeValueMemberS{Value: client}, "role_arn": &dynamotypes.AttributeValueMemberS{Value: roleARN},
-		}}))
-}
-
-// appClient makes a client in the user pool that is no server's.
-func (w *world) appClient(name string) string {
-	w.Helper()
-	made, err := cognitoidentityprovider.NewFromConfig(w.aws()).CreateUserPoolClient(w.Context(), &cognitoidentityprovider.CreateUserPoolClientInput{
-		UserPoolId: aws.String(w.env["OIDCS3_COGNITO_USER_POOL_ID"]), ClientName: &name})
-	if err != nil {
-		w.Fatal(err)
-	}
-	return *made.UserPoolClient.ClientId
-}
-
-// expireKey dates the key of an Auth0 client.
-func (w *world) expireKey(client string, end time.Time) {
-	w.Helper()
-	var keys []struct{ ID string }
-	path := "clients/" + client + "/credentials"
-	if err := json.Unmarshal(w.call("GET", "https://"+w.env["AUTH0_DOMAIN"]+"/api/v2/"+path, w.env["AUTH0_API_TOKEN"], ""), &keys); err != nil || len(keys) != 1 {
-		w.Fatalf("%v: %d keys", err, len(keys))
-	}
-	w.auth0Call("PATCH", path+"/"+keys[0].ID, fmt.Sprintf(`{"expires_at":%q}`, end.UTC().Format(time.RFC3339)))
 }
 
 // golden compares what was printed with a file, with everything that is new each time put into words.
@@ -361,6 +265,7 @@ func TestEnvironment(t *testing.T) {
 	t.Run("fail on", w.failOn)
 	t.Run("unused", w.longUnused)
 	t.Run("unread", w.unreadable)
+	t.Run("interrupted", w.interrupted)
 	t.Run("other environments", w.otherEnvironments)
 }
 
@@ -424,6 +329,21 @@ func (w *world) unreadable(t *testing.T) {
 		if code != test.code || !strings.Contains(stderr, test.stderr) {
 			t.Errorf("%s: exit code %d, want %d: %s", test.name, code, test.code, stderr)
 		}
+	}
+}
+
+// interrupted writes no page and no report.
+func (w *world) interrupted(t *testing.T) {
+	part := w.with(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	page := filepath.Join(t.TempDir(), "report.html")
+	code, stdout, stderr := part.runIn(ctx, tomorrow(), nil, "--environment", "dev", "--html", page)
+	if code != cli.Interrupted || stdout != "" || stderr != "error: interrupted\n" {
+		t.Errorf("exit code %d: %s\n%s", code, stderr, stdout)
+	}
+	if _, err := os.Stat(page); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the page: %v", err)
 	}
 }
 

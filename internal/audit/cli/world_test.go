@@ -23,6 +23,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	awsiam "github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/audit/cli"
@@ -35,6 +37,7 @@ import (
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/probe"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/rolemap"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/secretstore"
 )
 
 // world is a sandbox, and what a platform team has to change it with.
@@ -135,7 +138,11 @@ func (w *world) controller(kind idp.Kind) *onboarding.Controller {
 	return onboarding.New(onboarding.Config{
 		Roles: iam.New(w.iam, iam.WithClock(hurried{})), Clients: w.clients(kind), Clock: hurried{},
 		Mappings: rolemap.New(w.dynamo, rolemap.WithSleep(hurried{}.Sleep)),
-		NewID:    func() string { return fmt.Sprintf("onboarding-%d", w.ids.Add(1)) },
+		Vaults: map[onboarding.Storage]onboarding.Vault{
+			onboarding.SecretsManager: secretstore.NewSecretsManager(secretsmanager.NewFromConfig(w.aws())),
+			onboarding.ParameterStore: secretstore.NewParameterStore(ssm.NewFromConfig(w.aws())),
+		},
+		NewID: func() string { return fmt.Sprintf("onboarding-%d", w.ids.Add(1)) },
 	})
 }
 
@@ -274,6 +281,11 @@ func publicKey(t *testing.T, end time.Time) string {
 // run runs the program as of a time.
 func (w *world) run(now time.Time, getenv func(string) string, args ...string) (code int, stdout, stderr string) {
 	w.Helper()
+	return w.runIn(w.Context(), now, getenv, args...)
+}
+
+func (w *world) runIn(ctx context.Context, now time.Time, getenv func(string) string, args ...string) (code int, stdout, stderr string) {
+	w.Helper()
 	for _, name := range []string{"AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_CA_BUNDLE"} {
 		w.Setenv(name, w.env[name])
 	}
@@ -281,7 +293,7 @@ func (w *world) run(now time.Time, getenv func(string) string, args ...string) (
 		getenv = func(name string) string { return w.env[name] }
 	}
 	var out, problems bytes.Buffer
-	code = cli.Run(w.Context(), cli.Process{
+	code = cli.Run(ctx, cli.Process{
 		Stdout: &out, Stderr: &problems, Getenv: getenv, Now: func() time.Time { return now }, Version: "test",
 		Transport: w.sandbox.Client().Transport,
 	}, args)

@@ -30,7 +30,7 @@ func Text(w io.Writer, r audit.Report) error {
 		table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 		_, _ = fmt.Fprintln(table, "SERVER\tMAY\tWHERE\tAS\tLAST USED")
 		for _, s := range r.Servers {
-			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", visible(s.ID), visible(may(s)), visible(where(s)), visible(as(s)), lastUsed(s))
+			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", visible(s.ID), visible(may(s)), visible(where(s)), visible(as(s)), lastUsed(s, r.Generated))
 		}
 		_ = table.Flush()
 	}
@@ -122,11 +122,15 @@ func as(s audit.Server) string {
 	return text
 }
 
-func lastUsed(s audit.Server) string {
-	if s.LastUsed == nil {
-		return "never"
+// lastUsed says no more than IAM does, which forgets.
+func lastUsed(s audit.Server, now time.Time) string {
+	switch {
+	case s.LastUsed != nil:
+		return s.LastUsed.Format(time.DateOnly)
+	case now.Sub(s.Created) > audit.Remembered:
+		return "not for 400 days"
 	}
-	return s.LastUsed.Format(time.DateOnly)
+	return "never"
 }
 
 func lower(s string) string { return strings.ToLower(s[:1]) + s[1:] }

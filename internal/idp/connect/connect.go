@@ -20,6 +20,8 @@ type Options struct {
 	UserAgent  string
 	HTTPClient *http.Client // nil: the default transport
 	Warn       func(string) // nil: nobody hears of what works, but not as well as it could
+	// MaxRequestsPerSecond bounds our own rate. 0: only what the service says counts.
+	MaxRequestsPerSecond float64
 }
 
 // Auth0 is set up as the auth0 provider is. Either APIToken or ClientID with ClientSecret is needed.
@@ -49,7 +51,7 @@ func (s Auth0) Open(o Options) (*auth0.Provider, error) {
 	}
 	return auth0.New(auth0.Config{
 		Domain: s.Domain, Token: s.APIToken, ClientID: s.ClientID, ClientSecret: s.ClientSecret, Audience: s.Audience,
-		UserAgent: o.UserAgent, HTTPClient: o.HTTPClient, Warn: o.Warn,
+		UserAgent: o.UserAgent, HTTPClient: o.HTTPClient, Warn: o.Warn, MaxRequestsPerSecond: o.MaxRequestsPerSecond,
 	})
 }
 
@@ -112,7 +114,7 @@ func (s Entra) Open(o Options) (*entra.Provider, error) {
 	}
 	config := entra.Config{
 		TenantID: s.TenantID, ClientID: s.ClientID, ClientSecret: s.ClientSecret, ManagedIdentity: s.UseMSI,
-		GraphURL: graph, LoginHost: login, UserAgent: o.UserAgent, HTTPClient: o.HTTPClient, Warn: o.Warn,
+		GraphURL: graph, LoginHost: login, UserAgent: o.UserAgent, HTTPClient: o.HTTPClient, Warn: o.Warn, MaxRequestsPerSecond: o.MaxRequestsPerSecond,
 	}
 	if s.GraphURL != "" {
 		config.GraphURL = s.GraphURL
