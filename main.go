@@ -3,12 +3,14 @@ package main
 
 import (
 	"flag"
+	"fmt"
 	"log"
 	"os"
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6/tf6server"
 
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/buildinfo"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/provider"
 )
 
@@ -23,7 +25,12 @@ func main() {
 	}
 	var attachable bool
 	flag.BoolVar(&attachable, "debug", false, "keep running for a debugger and print how Terraform attaches to this process")
+	showVersion := flag.Bool("version", false, "print the version and exit")
 	flag.Parse()
+	if *showVersion {
+		fmt.Println(buildinfo.Line("terraform-provider-oidcs3", version))
+		return
+	}
 	var options []tf6server.ServeOpt
 	if attachable {
 		options = append(options, tf6server.WithManagedDebug())

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/buildinfo"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox"
 )
 
@@ -47,7 +48,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	if *showVersion {
-		_, _ = fmt.Fprintln(stdout, version)
+		_, _ = fmt.Fprintln(stdout, buildinfo.Line("oidcs3-sandbox", version))
 		return 0
 	}
 	if *dir == "" || flags.NArg() > 0 {

@@ -28,7 +28,7 @@ func TestUsage(t *testing.T) {
 		code           int
 		stdout, stderr string
 	}{
-		"version":            {[]string{"--version"}, 0, version + "\n", ""},
+		"version":            {[]string{"--version"}, 0, "oidcs3-sandbox " + version + "\n", ""},
 		"help":               {[]string{"--help"}, 0, "", "-dir"},
 		"nothing":            {nil, exitUsage, "", "error: usage: oidcs3-sandbox --dir DIR"},
 		"unknown flag":       {[]string{"--insecure"}, exitUsage, "", "-insecure"},

@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/buildinfo"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/rolemap"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/vending"
 )
@@ -69,7 +70,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return usageError{err}
 	}
 	if *showVersion {
-		_, err := fmt.Fprintln(stdout, "oidcs3-vending", version)
+		_, err := fmt.Fprintln(stdout, buildinfo.Line("oidcs3-vending", version))
 		return err
 	}
 	if flags.NArg() > 0 {
@@ -126,6 +127,6 @@ func serve(ctx context.Context, service *vending.Service, o options, log *slog.L
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	log.Info("listening", "address", listener.Addr().String(), "version", version)
+	log.Info("listening", "address", listener.Addr().String(), "version", version, "commit", buildinfo.Commit())
 	return service.Serve(ctx, listener, o.cert, o.key)
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/audit"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/audit/show"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/buildinfo"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
 )
 
@@ -136,7 +137,7 @@ func noArguments(_ *cobra.Command, args []string) error {
 
 func (a *app) run(ctx context.Context) error {
 	if a.options.version {
-		_, err := fmt.Fprintln(a.Stdout, "oidcs3-access", a.Version)
+		_, err := fmt.Fprintln(a.Stdout, buildinfo.Line("oidcs3-access", a.Version))
 		return err
 	}
 	if err := a.options.check(); err != nil {

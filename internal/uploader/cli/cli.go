@@ -28,6 +28,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/buildinfo"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/config"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/explain"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/service"
@@ -112,6 +113,7 @@ func (a *app) root() *cobra.Command {
 		Short: "Move files to and from one server's prefix of an S3 bucket, as that server",
 		Long: "oidcs3-upload proves this server's identity to an identity provider, trades the token for temporary AWS\n" +
 			"credentials, and moves files to and from the server's own prefix of an S3 bucket. No AWS key lies on the host.",
+		Version:       buildinfo.Line("oidcs3-upload", a.Version),
 		SilenceErrors: true, SilenceUsage: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) (err error) {
 			a.flags = cmd.Flags()
@@ -122,6 +124,7 @@ func (a *app) root() *cobra.Command {
 			return nil
 		},
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	f := root.PersistentFlags()
 	f.StringVar(&a.options.config, "config", "", "configuration file (default $OIDCS3_CONFIG, then "+config.DefaultFile+")")
