@@ -2,6 +2,7 @@ package onboarding
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -9,6 +10,7 @@ import (
 	"reflect"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -156,8 +158,9 @@ type play struct {
 	// Clients whose maker was killed after it had let them in and before Terraform's state had their secret. Where the
 	// identity provider hides it, the secret is then known to nobody, and the user is told to rotate it.
 	excused map[string]bool
-	// Clients whose stored secret somebody deleted, and those whose secret was being rotated when the process was killed, so that no state has the new one. The next refresh
-	// shows it, or the next apply of that configuration makes another; where it is hidden, one of the configuration before does not.
+	// Clients whose stored secret somebody deleted, and those whose secret was being rotated, or moved into the state, when
+	// the process was killed or lost every answer, so that no state has it. The next refresh shows it, or the next apply of that configuration
+	// makes another; where it is hidden, one of the configuration before does not.
 	halfway map[string]bool
 }
 
@@ -394,6 +397,11 @@ func (p *play) remembered(n int, client idp.Client) bool {
 	return false
 }
 
+// stores reports whether a state knows that the secret of a server is in a storage.
+func (p *play) stores(n int) bool {
+	return slices.ContainsFunc(p.known[n][:], func(k remembered) bool { return k.exists && k.applied.storage() != State })
+}
+
 // others is everything that is not ours.
 func (p *play) others() map[string]any {
 	return map[string]any{
@@ -402,8 +410,8 @@ func (p *play) others() map[string]any {
 	}
 }
 
-// drift is what somebody does by hand to a server. Who deletes a role that alone leads to a client takes over cleaning
-// up, so that only roles whose client a state remembers are deleted.
+// drift is what somebody does by hand to a server. Who deletes a role that alone leads to a client, or to a stored secret,
+// takes over cleaning up, so that only roles whose client and storage a state remembers are deleted.
 func (p *play) drift(what string, server int) {
 	w, want := p.w, configuration(server, 0)
 	role, ok := w.roles[want.Name()]
@@ -412,7 +420,8 @@ func (p *play) drift(what string, server int) {
 	switch what {
 	case "delete role":
 		unknown := func(r *registered) bool { return !p.remembered(server, r.client) }
-		if parseJournal(role.Tags).Phase != Ready || slices.ContainsFunc(mine, unknown) {
+		journal := parseJournal(role.Tags)
+		if journal.Phase != Ready || slices.ContainsFunc(mine, unknown) || (journal.Storage != State && !p.stores(server)) {
 			break
 		}
 		delete(w.roles, want.Name())
@@ -528,10 +537,22 @@ func (r *process) main() {
 			return len(r.script.Blows) == 0 && r.running[r.script.Server] < 2 && !r.known[r.script.Server][1-r.script.State].exists
 		}
 		r.err = terraform{ctx: r.ctx, c: controller, known: known, adopts: adopts, hidden: r.s.Hidden, role: r.readRole}.apply(want)
+		r.unsure(known.ref.ClientID)
 	case "destroy":
 		r.err = terraform{ctx: r.ctx, c: controller, known: known}.destroy()
 	case "refresh":
 		_, r.err = terraform{ctx: r.ctx, c: controller, known: known}.refresh()
+	}
+}
+
+// unsure notes that a rotation may stand or not: its answer was lost, and so were the calls that were to take it back. The
+// error says so; the state keeps the former secret until the next refresh or rotation.
+func (r *process) unsure(client string) {
+	failure, ok := errors.AsType[*Failure](r.err)
+	if ok && slices.ContainsFunc(failure.Remains, func(left Remnant) bool { return strings.HasPrefix(left.What, idp.SecretPart+" ") }) {
+		r.w.mu.Lock()
+		r.halfway[client] = true
+		r.w.mu.Unlock()
 	}
 }
 
@@ -562,7 +583,10 @@ func (r *process) kill() {
 			r.excused[c.client.ID] = true
 		}
 	}
-	if known := r.known[r.script.Server][r.script.State]; known.exists && rotates(known.applied, want) {
+	known := r.known[r.script.Server][r.script.State]
+	// The last step of a move into the state empties the storage: what is killed right after it has told nobody the secret.
+	leaves := known.applied.storage() != State && known.applied.storage() != want.storage()
+	if known.exists && (leaves || rotates(known.applied, want)) {
 		r.halfway[known.ref.ClientID] = true
 	}
 	r.w.mu.Unlock()
