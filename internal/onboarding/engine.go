@@ -64,6 +64,8 @@ type operation struct {
 	undoAll func() bool
 	// guard runs before every step. nil: nothing to guard.
 	guard func(context.Context) error
+	// keeps marks an operation that only takes access away: where it fails, what it did is not undone.
+	keeps bool
 }
 
 // run does the steps in order. Where one fails it undoes those that were done, newest first, and returns a *Failure.
@@ -91,7 +93,7 @@ func (c *Controller) run(ctx context.Context, o operation) error {
 		if err == nil {
 			continue
 		}
-		failure := &Failure{Operation: o.name, Step: s.name, Err: err}
+		failure := &Failure{Operation: o.name, Step: s.name, Err: err, Kept: o.keeps}
 		for _, left := range o.steps[i:] {
 			if left.needed == nil || left.needed() {
 				failure.NotDone = append(failure.NotDone, left.name)
@@ -230,12 +232,13 @@ type Remnant struct {
 	within object
 }
 
-// Failure is an operation that ended early. Of onboarding and updates everything is as it was before but for Remains; a
-// removal is not undone, and NotDone says what is still to do.
+// Failure is an operation that ended early. Everything is as it was before but for Remains; where Kept is set, what was done
+// stays done, and NotDone says what is still to do.
 type Failure struct {
 	Operation string // "onboard dev/web-01"
 	Step      string // the step that failed
 	Err       error
+	Kept      bool // a removal, or a server shut out
 	Remains   []Remnant
 	NotDone   []string // the steps from the failed one on
 }

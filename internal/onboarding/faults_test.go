@@ -74,6 +74,19 @@ func scenarios() []scenario {
 			return err
 		}
 	}
+	rotation := func(want Resolved) func(context.Context, *world) error {
+		return func(ctx context.Context, w *world) error {
+			want.AllowDowntime = true
+			_, err := w.controller().Rotate(ctx, want, w.reference())
+			return err
+		}
+	}
+	// An action has nothing but the role to go by.
+	act := func(do func(*Controller, context.Context, Desired, iam.Role) error) func(context.Context, *world) error {
+		return func(ctx context.Context, w *world) error {
+			return do(w.controller(), ctx, plain.Desired, w.roles[plain.Name()])
+		}
+	}
 	onboarded := func(want Resolved) func(*world) {
 		return func(w *world) {
 			if err := create(want)(context.Background(), w); err != nil {
@@ -109,6 +122,9 @@ func scenarios() []scenario {
 		{name: "rotate a stored secret", kind: "update", want: stored, prepare: onboarded(stored), run: update(storedAnew)},
 		{name: "disable", kind: "update", want: disabled, prepare: onboarded(plain), run: update(disabled)},
 		{name: "enable", kind: "update", want: plain, prepare: onboarded(disabled), run: update(plain)},
+		{name: "rotate a stored secret by itself", kind: "update", want: stored, prepare: onboarded(stored), run: rotation(stored)},
+		{name: "disable by the role alone", kind: "update", want: disabled, prepare: onboarded(plain), run: act((*Controller).Disable)},
+		{name: "enable by the role alone", kind: "update", want: plain, prepare: onboarded(disabled), run: act((*Controller).Enable)},
 		{name: "update after the role was deleted", kind: "update", want: plain, run: update(plain), prepare: func(w *world) {
 			onboarded(plain)(w)
 			delete(w.roles, plain.Name())
@@ -228,15 +244,16 @@ func (s scenario) strikeAt(t *testing.T, name string, call int, b blow, undoFail
 		t.Fatalf("%s: %v", name, w.breaches)
 	}
 	var left []Remnant
+	kept := false
 	if failure, ok := errors.AsType[*Failure](err); ok {
-		left = failure.Remains
+		left, kept = failure.Remains, failure.Kept
 	}
 	_, dead := errors.AsType[*deadError](err)
 	switch {
 	case err == nil:
 		s.check(t, name, w, nil)
 	case dead:
-	case len(left) == 0 && s.kind != "delete":
+	case len(left) == 0 && !kept:
 		if after := w.snapshot(); !reflect.DeepEqual(before, after) {
 			t.Fatalf("%s: failed with %v and left\n%+v\nwhere there was\n%+v", name, err, after, before)
 		}

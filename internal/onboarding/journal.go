@@ -26,9 +26,10 @@ const (
 	tagMode        = TagPrefix + "trust-mode"
 	tagPhase       = TagPrefix + "phase"
 	tagStorage     = TagPrefix + "secret-storage"
+	tagSecret      = TagPrefix + "client-secret-id"
 	tagLock        = TagPrefix + "lock"
 
-	JournalTags = 9
+	JournalTags = 10
 )
 
 // Phase is how far an onboarding has come.
@@ -49,6 +50,7 @@ type Journal struct {
 	ClientID            string // empty until the client exists
 	Mode                access.Mode
 	Storage             Storage // of the client secret
+	SecretID            string  // idp.Client's, of the secret in use; empty: the identity provider tells
 	Phase               Phase
 	Holder              string    // who is at work; empty: nobody
 	Until               time.Time // when the holder's claim ends
@@ -67,6 +69,9 @@ func parseJournal(tags map[string]string) Journal {
 	if storage := tags[tagStorage]; storage != stateTag {
 		j.Storage = Storage(storage)
 	}
+	if secret := tags[tagSecret]; secret != noSecretTag {
+		j.SecretID = secret
+	}
 	switch phase := Phase(tags[tagPhase]); phase {
 	case Pending, Ready:
 		j.Phase = phase
@@ -81,6 +86,18 @@ func parseJournal(tags map[string]string) Journal {
 
 // JournalOf reads the journal of a role; it is zero where the role has none.
 func JournalOf(role iam.Role) Journal { return parseJournal(role.Tags) }
+
+// taking is the journal's tags, with those that a role has from before and that do not hold any more made to say so: a tag's
+// value is not empty, and removing one takes a call of its own.
+func (j Journal) taking(have map[string]string) map[string]string {
+	tags := j.tags()
+	for key, nothing := range map[string]string{tagStorage: stateTag, tagSecret: noSecretTag} {
+		if tags[key] == "" && have[key] != "" {
+			tags[key] = nothing
+		}
+	}
+	return tags
+}
 
 // foreignTo reports whether the journal is that of another onboarding than the one of the id, where both are known.
 func (j Journal) foreignTo(onboardingID string) bool {
@@ -103,6 +120,9 @@ func (j Journal) tags() map[string]string {
 	}
 	if j.Storage != State {
 		tags[tagStorage] = string(j.Storage)
+	}
+	if j.SecretID != "" {
+		tags[tagSecret] = j.SecretID
 	}
 	return tags
 }

@@ -50,6 +50,15 @@ func (r Reference) remembersSecretOf(client idp.Client) bool {
 	return r.SecretID != "" && client.ID == r.ClientID
 }
 
+// informed adds which secret is in use where the journal knows it better: where the secret is in a storage, which others may
+// have put a new one into, and where the caller does not remember.
+func (r Reference) informed(j Journal) Reference {
+	if j.SecretID != "" && j.ClientID == cmp.Or(r.ClientID, j.ClientID) && (r.SecretID == "" || r.Storage != State) {
+		r.ClientID, r.SecretID = j.ClientID, j.SecretID
+	}
+	return r
+}
+
 // Observe reads a server's access and compares it with what is wanted. What is missing is reported as drift; it fails
 // only where it cannot tell. Reads may be shared with other servers of the run.
 func (c *Controller) Observe(ctx context.Context, want Resolved, ref Reference) (Observed, error) {
@@ -88,7 +97,7 @@ func (c *Controller) Observe(ctx context.Context, want Resolved, ref Reference) 
 			return o, err
 		}
 	}
-	if ref.remembersSecretOf(o.Client) {
+	if ref = ref.informed(o.Journal); ref.remembersSecretOf(o.Client) {
 		o.Client.Secret, o.Client.SecretID = "", ref.SecretID
 	}
 	w := c.begin(want, ref)
@@ -255,18 +264,12 @@ func (w *work) drift() []string {
 
 // missingJournal lists the journal's tags that are absent or wrong.
 func (w *work) missingJournal() []string {
-	want := Journal{
-		Server: w.want.Server, Environment: w.want.Environment, Provider: w.c.clients.Kind(),
-		OnboardingID: w.id, ClientID: w.client.ID, Mode: w.want.Mode, Storage: w.want.storage(), Phase: Ready,
-	}.tags()
+	want := w.finished().taking(w.role.Tags)
 	delete(want, tagLock) // who held it last does not matter
 	if w.id == "" {
 		want[tagID] = "(new)"
 	}
 	set, _ := difference(w.role.Tags, want)
-	if want[tagStorage] == "" && parseJournal(w.role.Tags).Storage != State {
-		set[tagStorage] = stateTag
-	}
 	return slices.Sorted(maps.Keys(set))
 }
 

@@ -38,6 +38,7 @@ func (c *Controller) Update(ctx context.Context, want Resolved, ref Reference, s
 	if err := c.readAll(ctx, w, ref); err != nil {
 		return Outcome{}, err
 	}
+	ref = ref.informed(parseJournal(w.role.Tags))
 	if w.client.Secret == "" && w.client.ID == ref.ClientID || ref.remembersSecretOf(w.client) {
 		w.client.Secret, w.client.SecretID = secret, ref.SecretID // of no other client than the state's: an update that was cut off may have made one
 	}
@@ -136,7 +137,7 @@ func (c *Controller) readClient(ctx context.Context, w *work, ids ...string) (er
 func (c *Controller) Delete(ctx context.Context, want Resolved, ref Reference) error {
 	w := c.begin(want, ref)
 	w.client = idp.Client{ID: ref.ClientID}
-	return c.run(ctx, operation{name: "remove " + want.ID(), steps: w.removal(ref)})
+	return c.run(ctx, operation{name: "remove " + want.ID(), steps: w.removal(ref), keeps: true})
 }
 
 // removal lists the steps of a Delete.

@@ -587,7 +587,9 @@ func (r *process) kill() {
 	// The last step of a move into the state empties the storage: what is killed right after it has told nobody the secret.
 	leaves := known.applied.storage() != State && known.applied.storage() != want.storage()
 	if known.exists && (leaves || rotates(known.applied, want)) {
-		r.halfway[known.ref.ClientID] = true
+		for _, c := range r.clientsOf(want) { // one that was made in place of another included
+			r.halfway[c.client.ID] = true
+		}
 	}
 	r.w.mu.Unlock()
 	r.dead.Store(true)

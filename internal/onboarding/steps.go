@@ -58,7 +58,7 @@ func (w *work) steps() []step {
 			steps = append(steps, w.recordClient())
 		}
 	}
-	steps = append(steps, w.storeSecret(), w.mapClient())
+	steps = append(steps, w.storeSecret(), w.recordSecret(), w.mapClient())
 	steps = append(steps, w.roleSettings()...)
 	steps = append(steps, w.policies()...)
 	steps = append(steps, w.revoke())
@@ -120,18 +120,19 @@ func (w *work) await() step {
 	}
 }
 
+// finished is what the journal says in the end.
+func (w *work) finished() Journal {
+	return Journal{
+		Server: w.want.Server, Environment: w.want.Environment, Provider: w.c.clients.Kind(), OnboardingID: w.id,
+		ClientID: w.client.ID, Mode: w.want.Mode, Storage: w.want.storage(), SecretID: w.client.SecretID, Phase: Ready,
+	}
+}
+
 // markReady closes the journal.
 func (w *work) markReady() step {
 	var before map[string]string
 	entry := func() map[string]string {
-		tags := Journal{
-			Server: w.want.Server, Environment: w.want.Environment, Provider: w.c.clients.Kind(),
-			OnboardingID: w.id, ClientID: w.client.ID, Mode: w.want.Mode, Storage: w.want.storage(), Phase: Ready,
-		}.tags()
-		if tags[tagStorage] == "" && w.role.Tags[tagStorage] != "" {
-			tags[tagStorage] = stateTag
-		}
-		return tags
+		return w.finished().taking(w.role.Tags)
 	}
 	return step{
 		name: "mark role " + w.name() + " ready",

@@ -88,6 +88,27 @@ func (w *work) storeSecret() step {
 	}
 }
 
+// recordSecret writes into the journal which of several secrets is the one in use, as soon as whoever sets up the host can
+// have it: a later rotation must know which one to keep.
+func (w *work) recordSecret() step {
+	var before map[string]string
+	return step{
+		name: "record client secret id on role " + w.name(),
+		needed: func() bool {
+			return w.rotated && w.client.SecretID != "" && w.role.Tags[tagSecret] != w.client.SecretID
+		},
+		remains: "tag " + tagSecret + " of role " + w.name(),
+		within:  theRole,
+		do: func(ctx context.Context) error {
+			before = w.role.Tags
+			return w.tag(ctx, map[string]string{tagSecret: w.client.SecretID})
+		},
+		undo: func(ctx context.Context) error {
+			return w.restoreTags(ctx, before, []string{tagSecret})
+		},
+	}
+}
+
 // unstoreSecret removes the client secret from the storage that it has left. It comes last of all: nothing can fail after it
 // that would want the value back there.
 func (w *work) unstoreSecret() step {

@@ -18,8 +18,11 @@ const (
 	ParameterStore Storage = "ssm"
 )
 
-// stateTag is what the journal says of State where it has said otherwise before: a tag's value is not empty.
-const stateTag = "state"
+// What the journal says where it has named a storage, or a secret of several, before.
+const (
+	stateTag    = "state"
+	noSecretTag = "none"
+)
 
 // Vault is a storage outside the caller's own. Every method fails with *apierror.Error.
 type Vault interface {

@@ -58,8 +58,8 @@ func state(err error) string {
 	if !ok {
 		return "Nothing was changed."
 	}
-	if strings.HasPrefix(failure.Operation, "remove ") {
-		return "What was removed stays removed. Still to do: " + strings.Join(failure.NotDone, "; ") + "."
+	if failure.Kept {
+		return "What was taken away stays taken away. Still to do: " + strings.Join(failure.NotDone, "; ") + "."
 	}
 	if _, lost := errors.AsType[*onboarding.Lost](err); lost {
 		return "What had been begun is in the other apply's hands now; it was left alone."
@@ -95,23 +95,25 @@ func next(err error) string {
 		return "Wait for the other apply, then import what it has made."
 	}
 	if failure, ok := errors.AsType[*onboarding.Failure](err); ok {
-		switch {
-		case strings.HasPrefix(failure.Operation, "remove "):
+		switch verb, _, _ := strings.Cut(failure.Operation, " "); {
+		case verb == "rotate", verb == "enable", verb == "disable":
+			return advice(err, "Invoke the action again")
+		case failure.Kept:
 			return "The next apply goes on from there."
 		case len(failure.Remains) > 0:
-			return strings.TrimSpace("The state keeps what is left; the next apply cleans it up. " + advice(err))
+			return strings.TrimSpace("The state keeps what is left; the next apply cleans it up. " + advice(err, "Apply again"))
 		}
 	}
-	return advice(err)
+	return advice(err, "Apply again")
 }
 
-// advice follows from the kind of the cause alone.
-func advice(err error) string {
+// advice follows from the kind of the cause alone, and from what doing it again is called.
+func advice(err error, again string) string {
 	switch apierror.KindOf(err) {
 	case apierror.Denied:
 		return "The principal that runs Terraform lacks a permission, or its credentials are not accepted."
 	case apierror.Throttled, apierror.Unavailable, apierror.Ambiguous:
-		return "Apply again when the service answers."
+		return again + " when the service answers."
 	}
 	return ""
 }

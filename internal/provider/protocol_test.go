@@ -29,6 +29,12 @@ type wire struct {
 
 func newWire(t *testing.T, settings map[string]string) *wire {
 	t.Helper()
+	return newWireWith(t, settings, nil)
+}
+
+// newWireWith is newWire with one nested attribute, of strings, in the provider block.
+func newWireWith(t *testing.T, settings map[string]string, nested map[string]map[string]string) *wire {
+	t.Helper()
 	w := &wire{t: t, server: provider.Server("test")()}
 	var err error
 	if w.schemas, err = w.server.GetProviderSchema(t.Context(), &tfprotov6.GetProviderSchemaRequest{}); err != nil {
@@ -38,7 +44,7 @@ func newWire(t *testing.T, settings map[string]string) *wire {
 		t.Fatal(err)
 	}
 	w.sound(w.schemas.Diagnostics, w.identities.Diagnostics)
-	configured, err := w.server.ConfigureProvider(t.Context(), &tfprotov6.ConfigureProviderRequest{Config: w.value(w.schemas.Provider.ValueType(), settings)})
+	configured, err := w.server.ConfigureProvider(t.Context(), &tfprotov6.ConfigureProviderRequest{Config: w.dynamic(w.schemas.Provider.ValueType(), settings, nested)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,18 +55,33 @@ func newWire(t *testing.T, settings map[string]string) *wire {
 // value is an object with some strings set and the rest null.
 func (w *wire) value(kind tftypes.Type, set map[string]string) *tfprotov6.DynamicValue {
 	w.t.Helper()
-	values := map[string]tftypes.Value{}
-	for name, of := range kind.(tftypes.Object).AttributeTypes {
-		values[name] = tftypes.NewValue(of, nil)
-		if text, ok := set[name]; ok {
-			values[name] = tftypes.NewValue(of, text)
-		}
-	}
-	value, err := tfprotov6.NewDynamicValue(kind, tftypes.NewValue(kind, values))
+	return w.dynamic(kind, set, nil)
+}
+
+func (w *wire) dynamic(kind tftypes.Type, set map[string]string, nested map[string]map[string]string) *tfprotov6.DynamicValue {
+	w.t.Helper()
+	value, err := tfprotov6.NewDynamicValue(kind, composed(kind, set, nested))
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return &value
+}
+
+// composed is an object with some strings, booleans and nested objects set and the rest null.
+func composed(kind tftypes.Type, set map[string]string, nested map[string]map[string]string) tftypes.Value {
+	values := map[string]tftypes.Value{}
+	for name, of := range kind.(tftypes.Object).AttributeTypes {
+		values[name] = tftypes.NewValue(of, nil)
+		if text, ok := set[name]; ok && of.Is(tftypes.Bool) {
+			values[name] = tftypes.NewValue(of, text == "true")
+		} else if ok {
+			values[name] = tftypes.NewValue(of, text)
+		}
+		if inside, ok := nested[name]; ok {
+			values[name] = composed(of, inside, nil)
+		}
+	}
+	return tftypes.NewValue(kind, values)
 }
 
 func errorsOf(all ...[]*tfprotov6.Diagnostic) string {

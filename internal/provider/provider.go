@@ -124,6 +124,7 @@ func (p *oidcs3Provider) Configure(ctx context.Context, req provider.ConfigureRe
 	resp.DataSourceData = clouds
 	resp.ListResourceData = clouds
 	resp.EphemeralResourceData = clouds
+	resp.ActionData = clouds
 }
 
 func (p *oidcs3Provider) Resources(context.Context) []func() resource.Resource {

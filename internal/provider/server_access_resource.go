@@ -280,11 +280,17 @@ func remember(ctx context.Context, private privateWriter, ref onboarding.Referen
 	return private.SetKey(ctx, privateKey, value)
 }
 
+// reference is what the attributes alone remember.
+func (m *serverAccessModel) reference(ctx context.Context) (onboarding.Reference, diag.Diagnostics) {
+	i, _, diags := m.identity(ctx)
+	return onboarding.Reference{
+		ClientID: m.ClientID.ValueString(), RoleARN: m.RoleARN.ValueString(), Storage: m.storage(), Table: i.vending().Table.ValueString(),
+		ProviderARN: i.providerARN(), Mode: access.Mode(m.TrustMode.ValueString()),
+	}, diags
+}
+
 func recall(ctx context.Context, private privateReader, model *serverAccessModel) (onboarding.Reference, diag.Diagnostics) {
-	ref := onboarding.Reference{ClientID: model.ClientID.ValueString(), RoleARN: model.RoleARN.ValueString(), Storage: model.storage()}
-	i, _, diags := model.identity(ctx)
-	ref.Table = i.vending().Table.ValueString()
-	ref.ProviderARN, ref.Mode = i.providerARN(), access.Mode(model.TrustMode.ValueString())
+	ref, diags := model.reference(ctx)
 	value, more := private.GetKey(ctx, privateKey)
 	diags.Append(more...)
 	var data privateData

@@ -1,0 +1,6 @@
+# terraform apply -invoke=action.oidcs3_enable_server.backup
+action "oidcs3_enable_server" "backup" {
+  config {
+    server_name = "backup-server-01"
+  }
+}
