@@ -1,5 +1,5 @@
 // Command bundle builds oidcs3-vending for AWS Lambda and packs it: a zip with one file, bootstrap, for the runtime
-// provided.al2023. The same source and Go version give the same zip, byte by byte, on any machine.
+// provided.al2023. The same commit and Go version give the same zip, byte by byte, on any machine.
 //
 //	go run ./internal/vending/bundle -arch arm64 -version v1.2.3 -o dist/oidcs3-vending-lambda-arm64.zip
 package main
@@ -66,9 +66,8 @@ func build(ctx context.Context, arch, version string) (binary []byte, err error)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	file := filepath.Join(dir, "bootstrap")
-	// -trimpath, -buildvcs=false and an empty build id take the machine out of the binary; lambda.norpc leaves out the
-	// old runtime go1.x.
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", //nolint:gosec // flags of our own
+	// -trimpath and an empty build id take the machine out of the binary; lambda.norpc leaves out the old runtime go1.x.
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "lambda.norpc", //nolint:gosec // flags of our own
 		"-ldflags", "-s -w -buildid= -X main.version="+version, "-o", file, command)
 	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+arch, "CGO_ENABLED=0", "GOARM64=v8.0", "GOAMD64=v1", "GOFLAGS=")
 	cmd.Stderr = os.Stderr
