@@ -123,7 +123,7 @@ func newFixture(t *testing.T) *fixture {
 	}
 	f.command(f.source, "git", "init", "--quiet")
 	f.command(f.source, "git", "add", ".")
-	f.command(f.source, "git", "-c", "user.name=fixture", "-c", "user.email=fixture@example.com", "commit", "--quiet", "--message=fixture")
+	f.command(f.source, "git", "-c", "user.name=fixture", "-c", "user.email=fixture@example.com", "-c", "commit.gpgsign=false", "commit", "--quiet", "--message=fixture")
 	f.commit = strings.TrimSpace(f.command(f.source, "git", "rev-parse", "HEAD"))
 
 	r := f.release()
