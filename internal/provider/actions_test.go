@@ -24,20 +24,20 @@ import (
 // actionWire speaks to a provider whose block names the Cognito foundation, which a role does not tell.
 func actionWire(t *testing.T) *wire {
 	t.Helper()
-	settings := map[string]string{}
+	settings := object{}
 	for name, value := range foundation("cognito") {
 		if text, err := strconv.Unquote(value); err == nil {
 			settings[name] = text
 		}
 	}
-	return newWireWith(t, development, map[string]map[string]string{"cognito": settings})
+	return newWireWith(t, object{"environment": "dev", "cognito": settings})
 }
 
 // invoke does an action, as `terraform apply -invoke` of Terraform 1.14 does: it validates, plans and invokes it. It returns
 // what was said meanwhile.
-func (w *wire) invoke(action string, set map[string]string) (said string, err error) {
+func (w *wire) invoke(action string, set object) (said string, err error) {
 	w.t.Helper()
-	config := w.value(w.schemas.ActionSchemas[action].Schema.ValueType(), set)
+	config := w.nested(w.schemas.ActionSchemas[action].Schema.ValueType(), set)
 	server := w.server.(tfprotov6.ActionServer)
 	valid, err := server.ValidateActionConfig(w.t.Context(), &tfprotov6.ValidateActionConfigRequest{ActionType: action, Config: config})
 	if err != nil {
@@ -68,7 +68,7 @@ func (w *wire) invoke(action string, set map[string]string) (said string, err er
 }
 
 // acting invokes an action between two steps of a test.
-func acting(t *testing.T, action string, set map[string]string) resource.TestCheckFunc {
+func acting(t *testing.T, action string, set object) resource.TestCheckFunc {
 	return checking(func() error {
 		said, err := actionWire(t).invoke(action, set)
 		if err == nil && said == "" {
@@ -79,7 +79,7 @@ func acting(t *testing.T, action string, set map[string]string) resource.TestChe
 }
 
 // refusing expects that an action is refused at plan, in these words.
-func refusing(t *testing.T, action string, set map[string]string, words ...string) resource.TestCheckFunc {
+func refusing(t *testing.T, action string, set object, words ...string) resource.TestCheckFunc {
 	return checking(func() error {
 		_, err := actionWire(t).invoke(action, set)
 		for _, word := range append(words, "refused at plan", "Nothing was changed") {
@@ -97,13 +97,13 @@ func TestProtocol_disableServer(t *testing.T) {
 		s := server{name: "shut-" + idp, idp: idp}
 		off := s
 		off.more = "enabled = false"
-		which := map[string]string{"server_name": s.name}
+		which := object{"server_name": s.name}
 		var earlier *s3.Client
 		// By the role alone: no other client than IAM's is as much as made.
 		alone := func(action string) resource.TestCheckFunc {
 			return checking(func() error {
-				w := newWireWith(t, development, map[string]map[string]string{
-					"auth0": {"domain": "nowhere.invalid"}, "entra": {"login_host": "nowhere.invalid", "graph_url": "https://nowhere.invalid"}, "cognito": {}})
+				w := newWireWith(t, object{"environment": "dev",
+					"auth0": object{"domain": "nowhere.invalid"}, "entra": object{"login_host": "nowhere.invalid", "graph_url": "https://nowhere.invalid"}})
 				_, err := w.invoke(action, which)
 				return err
 			})
@@ -145,7 +145,7 @@ func TestProtocol_disableServer(t *testing.T) {
 // alone then.
 func TestProtocol_disableEdited(t *testing.T) {
 	s := server{name: "shut-edited"}
-	which := map[string]string{"id": "dev/" + s.name}
+	which := object{"id": "dev/" + s.name}
 	const edited = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:root"},"Action":["sts:AssumeRole","sts:TagSession"]}]}`
 	run(t, []string{s.name},
 		resource.TestStep{Config: s.hcl(), ExpectNonEmptyPlan: true, Check: resource.ComposeTestCheckFunc(checking(func() error {
@@ -165,13 +165,13 @@ func TestProtocol_actionOnNobody(t *testing.T) {
 	t.Parallel()
 	for _, action := range []string{"oidcs3_disable_server", "oidcs3_enable_server", "oidcs3_rotate_secret"} {
 		w := actionWire(t)
-		if _, err := w.invoke(action, map[string]string{"server_name": "nobody"}); err == nil || !strings.Contains(err.Error(), "here is no role oidc-s3-dev-nobody") {
+		if _, err := w.invoke(action, object{"server_name": "nobody"}); err == nil || !strings.Contains(err.Error(), "here is no role oidc-s3-dev-nobody") {
 			t.Errorf("%s: %v", action, err)
 		}
 		if _, err := w.invoke(action, nil); err == nil || !strings.Contains(err.Error(), "refused at plan") {
 			t.Errorf("%s of no server: %v", action, err)
 		}
-		if _, err := w.invoke(action, map[string]string{"server_name": "a/b"}); err == nil || !strings.Contains(err.Error(), "refused at plan") {
+		if _, err := w.invoke(action, object{"server_name": "a/b"}); err == nil || !strings.Contains(err.Error(), "refused at plan") {
 			t.Errorf("%s of no name: %v", action, err)
 		}
 	}
@@ -183,11 +183,11 @@ func TestProtocol_rotateSecret(t *testing.T) {
 		for _, where := range []string{"secretsmanager", "ssm"} {
 			t.Run(where, func(t *testing.T) {
 				s := server{name: "acted-" + where + "-" + idp, idp: idp}
-				which, overlap := map[string]string{"server_name": s.name}, idp != "auth0"
+				which, overlap := object{"server_name": s.name}, idp != "auth0"
 				var refused resource.TestCheckFunc = func(*terraform.State) error { return nil }
 				if !overlap {
 					refused = refusing(t, "oidcs3_rotate_secret", which, "Set allow_downtime = true")
-					which = map[string]string{"server_name": s.name, "allow_downtime": "true"}
+					which = object{"server_name": s.name, "allow_downtime": true}
 				}
 				var former []host
 				// now expects a secret that is new, that the one before it is valid beside it or not, and those before that are not.
@@ -232,7 +232,7 @@ func TestProtocol_rotateSecret(t *testing.T) {
 func TestProtocol_rotateShownSecret(t *testing.T) {
 	forEachIDP(t, func(t *testing.T, idp string) {
 		s := server{name: "shown-" + idp, idp: idp}
-		which := map[string]string{"id": s.name, "allow_downtime": "true"}
+		which := object{"id": s.name, "allow_downtime": true}
 		if idp != "auth0" {
 			run(t, []string{s.name}, resource.TestStep{Config: s.hcl(), Check: resource.ComposeTestCheckFunc(
 				refusing(t, "oidcs3_rotate_secret", which, "the new one would be lost", "secret_storage"), may(address, "put"))})
@@ -249,7 +249,7 @@ func TestProtocol_rotateShownSecret(t *testing.T) {
 func TestProtocol_rotateKey(t *testing.T) {
 	s := byKey("acted-key", publicKey(t))
 	run(t, []string{s.name}, resource.TestStep{Config: s.hcl(),
-		Check: refusing(t, "oidcs3_rotate_secret", map[string]string{"server_name": s.name, "allow_downtime": "true"}, "signs with a key", "public_key_pem")})
+		Check: refusing(t, "oidcs3_rotate_secret", object{"server_name": s.name, "allow_downtime": true}, "signs with a key", "public_key_pem")})
 }
 
 // TestActionPages: the pages of actions, which Terraform before 1.14 does not describe to the generator, say what their

@@ -29,11 +29,15 @@ type wire struct {
 
 func newWire(t *testing.T, settings map[string]string) *wire {
 	t.Helper()
-	return newWireWith(t, settings, nil)
+	inside := object{}
+	for name, value := range settings {
+		inside[name] = value
+	}
+	return newWireWith(t, inside)
 }
 
-// newWireWith is newWire with one nested attribute, of strings, in the provider block.
-func newWireWith(t *testing.T, settings map[string]string, nested map[string]map[string]string) *wire {
+// newWireWith is newWire with attributes of any kind in the provider block.
+func newWireWith(t *testing.T, settings object) *wire {
 	t.Helper()
 	w := &wire{t: t, server: provider.Server("test")()}
 	var err error
@@ -44,7 +48,7 @@ func newWireWith(t *testing.T, settings map[string]string, nested map[string]map
 		t.Fatal(err)
 	}
 	w.sound(w.schemas.Diagnostics, w.identities.Diagnostics)
-	configured, err := w.server.ConfigureProvider(t.Context(), &tfprotov6.ConfigureProviderRequest{Config: w.dynamic(w.schemas.Provider.ValueType(), settings, nested)})
+	configured, err := w.server.ConfigureProvider(t.Context(), &tfprotov6.ConfigureProviderRequest{Config: w.nested(w.schemas.Provider.ValueType(), settings)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,33 +59,64 @@ func newWireWith(t *testing.T, settings map[string]string, nested map[string]map
 // value is an object with some strings set and the rest null.
 func (w *wire) value(kind tftypes.Type, set map[string]string) *tfprotov6.DynamicValue {
 	w.t.Helper()
-	return w.dynamic(kind, set, nil)
-}
-
-func (w *wire) dynamic(kind tftypes.Type, set map[string]string, nested map[string]map[string]string) *tfprotov6.DynamicValue {
-	w.t.Helper()
-	value, err := tfprotov6.NewDynamicValue(kind, composed(kind, set, nested))
+	values := map[string]tftypes.Value{}
+	for name, of := range kind.(tftypes.Object).AttributeTypes {
+		values[name] = tftypes.NewValue(of, nil)
+		if text, ok := set[name]; ok {
+			values[name] = tftypes.NewValue(of, text)
+		}
+	}
+	value, err := tfprotov6.NewDynamicValue(kind, tftypes.NewValue(kind, values))
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return &value
 }
 
-// composed is an object with some strings, booleans and nested objects set and the rest null.
-func composed(kind tftypes.Type, set map[string]string, nested map[string]map[string]string) tftypes.Value {
-	values := map[string]tftypes.Value{}
-	for name, of := range kind.(tftypes.Object).AttributeTypes {
-		values[name] = tftypes.NewValue(of, nil)
-		if text, ok := set[name]; ok && of.Is(tftypes.Bool) {
-			values[name] = tftypes.NewValue(of, text == "true")
-		} else if ok {
-			values[name] = tftypes.NewValue(of, text)
-		}
-		if inside, ok := nested[name]; ok {
-			values[name] = composed(of, inside, nil)
-		}
+// notKnown stands for a value that is known only after apply.
+type notKnown struct{}
+
+// nested is an object with attributes of any kind, and null for what is not there.
+func (w *wire) nested(kind tftypes.Type, set object) *tfprotov6.DynamicValue {
+	w.t.Helper()
+	value, err := tfprotov6.NewDynamicValue(kind, valueOf(kind, set))
+	if err != nil {
+		w.t.Fatal(err)
 	}
-	return tftypes.NewValue(kind, values)
+	return &value
+}
+
+func valueOf(kind tftypes.Type, v any) tftypes.Value {
+	switch v := v.(type) {
+	case notKnown:
+		return tftypes.NewValue(kind, tftypes.UnknownValue)
+	case object:
+		values := map[string]tftypes.Value{}
+		if of, ok := kind.(tftypes.Map); ok {
+			for key, one := range v {
+				values[key] = valueOf(of.ElementType, one)
+			}
+			return tftypes.NewValue(kind, values)
+		}
+		for name, of := range kind.(tftypes.Object).AttributeTypes {
+			values[name] = valueOf(of, v[name])
+		}
+		return tftypes.NewValue(kind, values)
+	case []any:
+		var of tftypes.Type
+		switch kind := kind.(type) {
+		case tftypes.List:
+			of = kind.ElementType
+		case tftypes.Set:
+			of = kind.ElementType
+		}
+		values := make([]tftypes.Value, 0, len(v))
+		for _, one := range v {
+			values = append(values, valueOf(of, one))
+		}
+		return tftypes.NewValue(kind, values)
+	}
+	return tftypes.NewValue(kind, v)
 }
 
 func errorsOf(all ...[]*tfprotov6.Diagnostic) string {

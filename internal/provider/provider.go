@@ -101,23 +101,27 @@ func (p *oidcs3Provider) Configure(ctx context.Context, req provider.ConfigureRe
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	settings := &settings{version: p.version, project: model.Project.ValueString(), environment: model.Environment.ValueString()}
-	if settings.project == "" {
+	settings := &settings{version: p.version, terraform: req.TerraformVersion, project: model.Project.ValueString(), environment: model.Environment.ValueString()}
+	if model.Project.IsNull() || model.Project.Equal(types.StringValue("")) {
 		settings.project = defaultProject
 	}
-	if !model.DefaultTags.IsUnknown() {
-		resp.Diagnostics.Append(model.DefaultTags.ElementsAs(ctx, &settings.defaultTags, false)...)
+	settings.unknown = !req.Config.Raw.IsFullyKnown()
+	settings.unknownTags = !fullyKnown(ctx, model.DefaultTags) || !fullyKnown(ctx, model.IgnoreTags)
+	if !settings.unknownTags {
+		resp.Diagnostics.Append(elements(ctx, model.DefaultTags, &settings.defaultTags)...)
+		resp.Diagnostics.Append(readObject(ctx, model.IgnoreTags, &settings.ignoreTags)...)
 	}
-	resp.Diagnostics.Append(readObject(ctx, model.IgnoreTags, &settings.ignoreTags)...)
 	switchFromEnvironment(&model.BulkReads, "OIDCS3_BULK_READS")
 	settings.bulkReads = model.BulkReads.IsNull() || model.BulkReads.ValueBool()
-	settings.unknown = !req.Config.Raw.IsFullyKnown()
 	resp.Diagnostics.Append(settings.aws.read(ctx, model.AWS)...)
 	resp.Diagnostics.Append(settings.auth0.read(ctx, model.Auth0)...)
 	resp.Diagnostics.Append(settings.entra.read(ctx, model.Entra)...)
 	resp.Diagnostics.Append(settings.cognito.read(ctx, model.Cognito)...)
 	if resp.Diagnostics.HasError() {
 		return
+	}
+	if settings.unknown && req.ClientCapabilities.DeferralAllowed {
+		resp.Deferred = &provider.Deferred{Reason: provider.DeferredReasonProviderConfigUnknown}
 	}
 	clouds := newClouds(ctx, settings)
 	resp.ResourceData = clouds

@@ -127,7 +127,7 @@ func (p *planning) run(ctx context.Context) diag.Diagnostics {
 	p.tags(ctx, &diags)
 	p.plan.Drift = stringList(nil)
 	p.unknown()
-	if p.plan.ServerName.IsUnknown() || p.plan.Environment.IsUnknown() || diags.HasError() {
+	if p.plan.ServerName.IsUnknown() || p.plan.Environment.IsUnknown() || p.clouds.settings.project == "" || diags.HasError() {
 		return diags
 	}
 	err := access.ValidateName(p.clouds.settings.project, p.plan.Environment.ValueString(), p.plan.ServerName.ValueString())
@@ -206,6 +206,9 @@ func (p *planning) environment() diag.Diagnostics {
 		p.plan.Environment = types.StringValue(p.clouds.settings.environment)
 		if p.clouds.settings.environment == "" {
 			p.plan.Environment = types.StringUnknown()
+			if p.prior != nil { // an unknown one would replace the server; should it change, the apply fails
+				p.plan.Environment = p.prior.Environment
+			}
 		}
 	}
 	if p.prior != nil && !p.prior.Environment.Equal(p.plan.Environment) {
@@ -242,7 +245,7 @@ func (p *planning) federation() {
 
 // tags lays the resource's tags over the provider's.
 func (p *planning) tags(ctx context.Context, diags *diag.Diagnostics) {
-	if p.plan.Tags.IsUnknown() {
+	if p.plan.Tags.IsUnknown() || p.clouds.settings.unknownTags {
 		p.plan.TagsAll = types.MapUnknown(types.StringType)
 		return
 	}

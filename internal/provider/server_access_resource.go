@@ -83,6 +83,10 @@ func (r *serverAccess) Read(ctx context.Context, req resource.ReadRequest, resp 
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	if r.clouds.settings.unknown {
+		resp.Diagnostics.AddWarning("Server access was not read", "What the state says of "+model.ID.ValueString()+" is taken as it is: "+errNotKnown.Error()+".")
+		return
+	}
 	timeout, diags := model.Timeouts.Read(ctx, readTimeout)
 	resp.Diagnostics.Append(diags...)
 	ctx, cancel := context.WithTimeout(ctx, timeout)

@@ -171,10 +171,10 @@ func (s *cognitoSettings) read(ctx context.Context, object types.Object) diag.Di
 	return diags
 }
 
-func text(description string) schema.StringAttribute {
-	return schema.StringAttribute{Optional: true, MarkdownDescription: description}
+func text(description string, rules ...validator.String) schema.StringAttribute {
+	return schema.StringAttribute{Optional: true, MarkdownDescription: description, Validators: rules}
 }
 
-func secret(description string) schema.StringAttribute {
-	return schema.StringAttribute{Optional: true, Sensitive: true, MarkdownDescription: description}
+func secret(description string, rules ...validator.String) schema.StringAttribute {
+	return schema.StringAttribute{Optional: true, Sensitive: true, MarkdownDescription: description, Validators: rules}
 }
