@@ -38,6 +38,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	dir := flags.String("dir", "", "directory for env, endpoints.json and ca.pem (made where it is missing)")
 	listen := flags.String("listen", "127.0.0.1", "address to listen on")
+	host := flags.String("host", "", "name by which clients reach it (default: the address)")
 	names := flags.String("tls-san", "", "further names and addresses for the certificate, with commas between them")
 	vending := flags.String("vending-binary", "", "oidcs3-vending to run as the credential vending service (default: the one beside this program)")
 	showVersion := flags.Bool("version", false, "print the version and end")
@@ -52,10 +53,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	if *dir == "" || flags.NArg() > 0 {
-		_, _ = fmt.Fprintln(stderr, "error: usage: oidcs3-sandbox --dir DIR [--listen ADDRESS] [--tls-san HOST,…]")
+		_, _ = fmt.Fprintln(stderr, "error: usage: oidcs3-sandbox --dir DIR [--listen ADDRESS] [--host NAME] [--tls-san HOST,…]")
 		return exitUsage
 	}
-	options := sandbox.Options{Dir: *dir, Listen: *listen, Log: stderr, VendingBinary: *vending}
+	options := sandbox.Options{Dir: *dir, Listen: *listen, Host: *host, Log: stderr, VendingBinary: *vending}
 	if options.VendingBinary == "" {
 		options.VendingBinary = beside("oidcs3-vending")
 	}

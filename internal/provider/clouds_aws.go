@@ -21,6 +21,7 @@ import (
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/apierror/awserror"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/iam"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp/connect"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/onboarding"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/probe"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/rolemap"
@@ -58,6 +59,7 @@ func (c *clouds) awsClients(ctx context.Context) (*awsClients, error) {
 	if err != nil {
 		return nil, err
 	}
+	web.Transport = connect.Named(web.Transport, c.userAgent())
 	notice := func(message string) { tflog.Warn(c.life, message) }
 	c.aws = &awsClients{
 		config: config,

@@ -22,10 +22,14 @@ type workplace struct {
 	env     []string
 }
 
-func newWorkplace(t *testing.T) *workplace {
+func newWorkplace(t *testing.T, change ...func(*sandbox.Options)) *workplace {
 	t.Helper()
 	w := &workplace{t: t, program: program(t), bin: t.TempDir()}
-	own, err := sandbox.Start(context.Background(), sandbox.Options{Dir: t.TempDir()})
+	options := sandbox.Options{Dir: t.TempDir()}
+	for _, c := range change {
+		c(&options)
+	}
+	own, err := sandbox.Start(context.Background(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,4 +103,13 @@ func (w *workplace) terraform(dir string, args ...string) []byte {
 		w.t.Fatalf("terraform %s: %v\n%s%s", args[0], err, out, &problems)
 	}
 	return out
+}
+
+// try runs the CLI in a directory, which may fail, and returns all that it said, without the lines that it draws.
+func (w *workplace) try(dir string, args ...string) (string, error) {
+	w.t.Helper()
+	cmd := exec.Command(w.program, args...) //nolint:gosec // the CLI under test
+	cmd.Dir, cmd.Env = dir, w.env
+	out, err := cmd.CombinedOutput()
+	return strings.Join(strings.Fields(strings.NewReplacer("│", " ", "╷", " ", "╵", " ").Replace(string(out))), " "), err
 }

@@ -37,6 +37,7 @@ import (
 type Options struct {
 	Dir       string           // where env, endpoints.json and ca.pem are written; it must exist
 	Listen    string           // address to listen on; default 127.0.0.1
+	Host      string           // name by which clients reach it, where it is not the address
 	TLSSANs   []string         // further host names and addresses that the certificate is valid for
 	AccountID string           // default 123456789012
 	Region    string           // default eu-west-1
@@ -70,6 +71,14 @@ func (o *Options) setDefaults() {
 	if o.Log == nil {
 		o.Log = io.Discard
 	}
+}
+
+// names are those of the certificate that follow from the other options.
+func (o *Options) names() []string {
+	if o.Host == "" {
+		return nil
+	}
+	return []string{o.Host}
 }
 
 // Sandbox is the running clouds.
@@ -110,7 +119,7 @@ func Start(ctx context.Context, options Options) (*Sandbox, error) {
 }
 
 func (s *Sandbox) start(ctx context.Context) (err error) {
-	if s.authority, err = newAuthority(s.options.Listen, s.options.TLSSANs); err != nil {
+	if s.authority, err = newAuthority(s.options.Listen, append(s.options.names(), s.options.TLSSANs...)); err != nil {
 		return err
 	}
 	if err := s.startAuth0(); err != nil {
@@ -222,6 +231,9 @@ func (s *Sandbox) listen() (listener net.Listener, address string, err error) {
 	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
 		host = defaultListen
 	}
+	if s.options.Host != "" {
+		host = s.options.Host
+	}
 	port := listener.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // a TCP listener has a TCP address
 	return listener, net.JoinHostPort(host, strconv.Itoa(port)), nil
 }
@@ -284,9 +296,17 @@ func (s *Sandbox) Authorization() *authz.Engine { return s.engine }
 // CertPool holds the sandbox's CA.
 func (s *Sandbox) CertPool() *x509.CertPool { return s.authority.pool() }
 
-// Client is an HTTP client that trusts the sandbox's CA and nothing else.
+// Client is an HTTP client that trusts the sandbox's CA and nothing else. It finds Options.Host without a resolver.
 func (s *Sandbox) Client() *http.Client {
-	return &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{TLSClientConfig: s.authority.clientConfig()}}
+	dialer := &net.Dialer{}
+	transport := &http.Transport{TLSClientConfig: s.authority.clientConfig()}
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if host, port, err := net.SplitHostPort(address); err == nil && host == s.options.Host {
+			address = net.JoinHostPort(s.options.Listen, port)
+		}
+		return dialer.DialContext(ctx, network, address)
+	}
+	return &http.Client{Timeout: 30 * time.Second, Transport: transport}
 }
 
 // Env is the environment that leads clients to the sandbox: what the file env exports.

@@ -51,7 +51,7 @@ func (s Auth0) Open(o Options) (*auth0.Provider, error) {
 	}
 	return auth0.New(auth0.Config{
 		Domain: s.Domain, Token: s.APIToken, ClientID: s.ClientID, ClientSecret: s.ClientSecret, Audience: s.Audience,
-		UserAgent: o.UserAgent, HTTPClient: o.HTTPClient, Warn: o.Warn, MaxRequestsPerSecond: o.MaxRequestsPerSecond,
+		UserAgent: o.UserAgent, HTTPClient: o.client(), Warn: o.Warn, MaxRequestsPerSecond: o.MaxRequestsPerSecond,
 	})
 }
 
@@ -114,7 +114,7 @@ func (s Entra) Open(o Options) (*entra.Provider, error) {
 	}
 	config := entra.Config{
 		TenantID: s.TenantID, ClientID: s.ClientID, ClientSecret: s.ClientSecret, ManagedIdentity: s.UseMSI,
-		GraphURL: graph, LoginHost: login, UserAgent: o.UserAgent, HTTPClient: o.HTTPClient, Warn: o.Warn, MaxRequestsPerSecond: o.MaxRequestsPerSecond,
+		GraphURL: graph, LoginHost: login, UserAgent: o.UserAgent, HTTPClient: o.client(), Warn: o.Warn, MaxRequestsPerSecond: o.MaxRequestsPerSecond,
 	}
 	if s.GraphURL != "" {
 		config.GraphURL = s.GraphURL

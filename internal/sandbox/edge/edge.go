@@ -68,7 +68,7 @@ func (e *Edge) Wrap(s Service) http.Handler {
 		ctx := context.WithValue(r.Context(), callerKey{}, caller)
 		r = r.WithContext(ctx)
 		operation := s.Operation(r)
-		call := Call{Time: e.now(), Service: s.Name(), Operation: operation}
+		call := Call{Time: e.now(), Service: s.Name(), Operation: operation, UserAgent: r.UserAgent()}
 		rec := &recorder{ResponseWriter: w}
 		defer func() {
 			caller.mu.Lock()

@@ -15,6 +15,7 @@ type Call struct {
 	Operation string    `json:"operation"`
 	Status    int       `json:"status"`
 	Caller    string    `json:"caller,omitempty"`
+	UserAgent string    `json:"user_agent,omitempty"`
 	Fault     string    `json:"fault,omitempty"`
 }
 
