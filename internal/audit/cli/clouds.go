@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
@@ -75,7 +76,7 @@ func (a *app) aws(ctx context.Context) (aws.Config, error) {
 		return loaded, &usageError{errors.New("the AWS region is missing: set AWS_REGION, or --region")}
 	}
 	loaded.Retryer = func() aws.Retryer { return awserror.Patient(retry.NewStandard()) }
-	loaded.APIOptions = append(loaded.APIOptions, onlyReads)
+	loaded.APIOptions = append(loaded.APIOptions, onlyReads, awsmiddleware.AddUserAgentKeyValue("oidcs3-access", a.Version))
 	return loaded, nil
 }
 

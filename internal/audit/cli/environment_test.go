@@ -195,7 +195,7 @@ func kinds(t *testing.T, text string) map[audit.Kind]int {
 	return counts
 }
 
-// onlyRead fails the test where a call has come that is not a read. POST serves tokens at Auth0 and Entra ID.
+// onlyRead fails the test where a call has come that is not a read, or does not say whose it is. POST serves tokens at Auth0 and Entra ID.
 func (w *world) onlyRead() {
 	w.Helper()
 	calls := w.sandbox.Edge().Calls().Calls()
@@ -205,6 +205,9 @@ func (w *world) onlyRead() {
 		services[call.Service]++
 		if !read.MatchString(call.Operation) {
 			w.Errorf("%s: %s", call.Service, call.Operation)
+		}
+		if !strings.Contains(call.UserAgent, "oidcs3-access/") {
+			w.Errorf("%s of %s is asked by %q", call.Operation, call.Service, call.UserAgent)
 		}
 	}
 	for _, service := range []string{"iam", "auth0", "entra", "cognito", "dynamodb"} {
