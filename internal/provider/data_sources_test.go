@@ -107,15 +107,3 @@ func TestAccServersData(t *testing.T) {
 		statecheck.ExpectKnownValue("data.oidcs3_server_access.unfinished", at("subject"), knownvalue.Null()),
 	}})
 }
-
-// TestAccDataSourceExamples applies the published examples.
-func TestAccDataSourceExamples(t *testing.T) {
-	s := server{name: "web-01", provider: `environment = "examples"`}
-	run(t, []string{s.name},
-		resource.TestStep{Config: s.hcl()},
-		resource.TestStep{Config: s.hcl() + published(t, "data-sources", "oidcs3_server_access", "data-source.tf") + published(t, "data-sources", "oidcs3_servers", "data-source.tf"),
-			ConfigStateChecks: []statecheck.StateCheck{
-				statecheck.ExpectKnownOutputValue("role_of_web_01", exactly("arn:aws:iam::123456789012:role/oidc-s3-examples-web-01")),
-				statecheck.ExpectKnownOutputValue("unfinished", knownvalue.ListSizeExact(0)),
-			}})
-}

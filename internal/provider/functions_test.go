@@ -1,7 +1,6 @@
 package provider_test
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -114,16 +113,4 @@ func TestAccFunctionRefusals(t *testing.T) {
 		steps = append(steps, resource.TestStep{Config: output("provider::oidcs3::" + call), ExpectError: says(problem)})
 	}
 	functions(t, steps...)
-}
-
-// TestAccFunctionExamples applies the published examples.
-func TestAccFunctionExamples(t *testing.T) {
-	for name, at := range map[string]string{"trust_policy": "trust_policy", "permissions_policy": "permissions_policy", "host_config": "host_config", "parse_server_id": "server"} {
-		check := knownvalue.Check(knownvalue.StringRegexp(regexp.MustCompile(`^\{.*\}$`)))
-		if name == "parse_server_id" {
-			check = knownvalue.ObjectExact(map[string]knownvalue.Check{"environment": exactly("dev"), "server_name": exactly("server-01")})
-		}
-		functions(t, resource.TestStep{Config: fmt.Sprintf("provider \"oidcs3\" {}\n%s", published(t, "functions", name, "function.tf")),
-			ConfigStateChecks: []statecheck.StateCheck{statecheck.ExpectKnownOutputValue(at, check)}})
-	}
 }

@@ -23,7 +23,7 @@ resource "oidcs3_server_access" "logs" {
   s3_path_prefix = "logs/"
 
   entra = {
-    audience          = "api://s3-uploader"
+    audience          = "api://s3-uploader-dev"
     oidc_provider_arn = "arn:aws:iam::123456789012:oidc-provider/sts.windows.net/11111111-2222-3333-4444-555555555555/"
   }
 }
