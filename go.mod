@@ -46,6 +46,7 @@ require (
 	github.com/spf13/pflag v1.0.9
 	github.com/ulikunitz/xz v0.5.15
 	github.com/vbauerster/mpb/v8 v8.16.2
+	github.com/yuin/goldmark v1.7.13
 	github.com/zclconf/go-cty v1.18.1
 	go.etcd.io/bbolt v1.4.3
 	golang.org/x/oauth2 v0.37.0
