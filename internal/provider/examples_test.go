@@ -119,38 +119,60 @@ func TestAccExamples(t *testing.T) {
 }
 
 // inSandbox puts the sandbox's addresses and ids in place of those that an example invents.
-func inSandbox(t *testing.T, text string) string {
-	t.Helper()
+func inSandbox(text string) string {
 	env := clouds.Env()
+	var pairs []string
 	for invented, variable := range map[string]string{
 		"arn:aws:iam::123456789012:oidc-provider/tenant.eu.auth0.com/":                                  "AUTH0_OIDC_PROVIDER_ARN",
 		"arn:aws:iam::123456789012:oidc-provider/sts.windows.net/11111111-2222-3333-4444-555555555555/": "ENTRA_OIDC_PROVIDER_ARN",
 		"eu-west-1_AbCdEfGhI":                                "COGNITO_USER_POOL_ID",
-		`"oidc-s3-dev-123456789012"`:                         "COGNITO_DOMAIN",
+		"oidc-s3-dev-123456789012":                           "COGNITO_DOMAIN",
 		"https://abc123.execute-api.eu-west-1.amazonaws.com": "VENDING_URL",
 		"arn:aws:iam::123456789012:role/oidc-s3-vending-dev": "VENDING_ROLE_ARN",
 	} {
-		value := env["OIDCS3_SANDBOX_"+variable]
-		if strings.HasPrefix(invented, `"`) {
-			value = `"` + value + `"`
-		}
-		if !strings.Contains(text, invented) {
-			t.Errorf("the example has no %s", invented)
-		}
-		text = strings.ReplaceAll(text, invented, value)
+		pairs = append(pairs, `"`+invented+`"`, `"`+env["OIDCS3_SANDBOX_"+variable]+`"`)
 	}
-	return text
+	return strings.NewReplacer(pairs...).Replace(text)
+}
+
+// withKey is a workspace with the provider's example and the public key that examples name.
+func withKey(t *testing.T, provider string) *workspace {
+	t.Helper()
+	w := newWorkspace(t, map[string]string{"provider.tf": provider}, nil)
+	if err := os.Mkdir(filepath.Join(w.dir, "keys"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w.write("keys/backup-server-01.pub.pem", publicKey(t))
+	return w
+}
+
+// TestAccReadme applies the configuration that the README begins with.
+func TestAccReadme(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, begins := strings.Cut(string(text), "```terraform\n")
+	block, _, ends := strings.Cut(rest, "```\n")
+	if !begins || !ends {
+		t.Fatal("the README shows no configuration")
+	}
+	w := withKey(t, published(t, "provider", "provider.tf"))
+	w.write("servers.tf", inSandbox(block))
+	w.expect(map[string]int{"create": 1})
+	w.apply()
+	w.clean()
+	w.run("destroy", "-no-color", "-auto-approve")
+	if err := nothingLeft(t, "backup-server-01")(nil); err != nil {
+		t.Error(err)
+	}
 }
 
 // resourceExamples makes the servers of the resource's page with the provider's, and imports one by each of the ways shown.
 func resourceExamples(t *testing.T, take func(string) string) {
 	const dir = "resources/oidcs3_server_access/"
-	resources, imports, block := inSandbox(t, take(dir+"resource.tf")), take(dir+"import.sh"), take(dir+"import-by-string-id.tf")
-	w := newWorkspace(t, map[string]string{"provider.tf": take("provider/provider.tf")}, nil)
-	if err := os.Mkdir(filepath.Join(w.dir, "keys"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	w.write("keys/backup-server-01.pub.pem", publicKey(t))
+	resources, imports, block := inSandbox(take(dir+"resource.tf")), take(dir+"import.sh"), take(dir+"import-by-string-id.tf")
+	w := withKey(t, take("provider/provider.tf"))
 	w.write("servers.tf", resources)
 	w.expect(map[string]int{"create": 3})
 	w.apply()

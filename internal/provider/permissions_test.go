@@ -124,3 +124,29 @@ func TestAccServerAccess_missingScope(t *testing.T) {
 	s := server{name: "scopeless", provider: limited(t, "terraform-scopeless", scopes, "terraform.json")}
 	run(t, []string{s.name}, resource.TestStep{Config: s.hcl(), ExpectError: regexp.MustCompile(`create:client_grants`)})
 }
+
+// TestAccServerAccess_leastPrivilegeEntra runs a server's life with the app roles of Microsoft Graph that the guide names, and
+// shows that none of them is too many.
+func TestAccServerAccess_leastPrivilegeEntra(t *testing.T) {
+	as := func(name string, roles ...string) string {
+		made, secret, err := clouds.Entra().AddManagementClient(name, roles...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("environment = \"dev\"\nentra = { client_id = %q, client_secret = %q }\n", made.AppID, secret)
+	}
+	const owned, read = "Application.ReadWrite.OwnedBy", "Application.Read.All"
+	s := server{name: "least-graph", idp: "entra", provider: as("terraform-owner", owned, read)}
+	changed := s
+	changed.permissions = "full"
+	run(t, []string{s.name},
+		resource.TestStep{Config: s.hcl(), Check: may(address, "put")},
+		resource.TestStep{Config: changed.hcl(), ConfigPlanChecks: in(plancheck.ResourceActionUpdate), Check: may(address, "put", "get", "list", "delete")},
+		resource.TestStep{Config: rotated(changed, "1", "")},
+		resource.TestStep{Config: rotated(changed, "2", ""), Check: may(address, "put")},
+	)
+	for name, roles := range map[string][]string{"reader": {read}, "owner-alone": {owned}} {
+		without := server{name: "short-" + name, idp: "entra", provider: as("terraform-"+name, roles...)}
+		run(t, []string{without.name}, resource.TestStep{Config: without.hcl(), ExpectError: says("Insufficient privileges to complete the operation")})
+	}
+}
