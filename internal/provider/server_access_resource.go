@@ -83,16 +83,16 @@ func (r *serverAccess) Read(ctx context.Context, req resource.ReadRequest, resp 
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	if r.clouds.settings.unknown {
-		resp.Diagnostics.AddWarning("Server access was not read", "What the state says of "+model.ID.ValueString()+" is taken as it is: "+errNotKnown.Error()+".")
-		return
-	}
 	timeout, diags := model.Timeouts.Read(ctx, readTimeout)
 	resp.Diagnostics.Append(diags...)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	// A resource that is gone has to be identified too.
 	resp.Diagnostics.Append(identify(ctx, resp.Identity, model.RoleName.ValueString(), model.RoleARN.ValueString())...)
+	if r.clouds.settings.unknown {
+		resp.Diagnostics.AddWarning("Server access was not read", "What the state says of "+model.ID.ValueString()+" is taken as it is: "+errNotKnown.Error()+".")
+		return
+	}
 	if model.unread() {
 		gone, diags := r.complete(ctx, &model)
 		resp.Diagnostics.Append(diags...)

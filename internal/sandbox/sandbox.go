@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -40,7 +41,7 @@ type Options struct {
 	Host      string           // name by which clients reach it, where it is not the address
 	TLSSANs   []string         // further host names and addresses that the certificate is valid for
 	AccountID string           // default 123456789012
-	Region    string           // default eu-west-1
+	Region    string           // default eu-west-1; the partition is the region's
 	Now       func() time.Time // default time.Now
 	Log       io.Writer        // where the HTTP servers complain; default nowhere
 	// VendingBinary is the oidcs3-vending that runs behind an HTTP API, as AWS Lambda would run it. Empty: there is no
@@ -52,7 +53,6 @@ const (
 	defaultListen  = "127.0.0.1"
 	defaultAccount = "123456789012"
 	defaultRegion  = "eu-west-1"
-	partition      = "aws"
 )
 
 func (o *Options) setDefaults() {
@@ -71,6 +71,18 @@ func (o *Options) setDefaults() {
 	if o.Log == nil {
 		o.Log = io.Discard
 	}
+}
+
+// partition is the region's.
+// https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
+func (o *Options) partition() string {
+	switch {
+	case strings.HasPrefix(o.Region, "cn-"):
+		return "aws-cn"
+	case strings.HasPrefix(o.Region, "us-gov-"):
+		return "aws-us-gov"
+	}
+	return "aws"
 }
 
 // names are those of the certificate that follow from the other options.
@@ -173,35 +185,35 @@ func (s *Sandbox) startEntra() error {
 }
 
 func (s *Sandbox) startAWS() error {
-	directory := iam.NewDirectory(iam.DirectoryConfig{Now: s.options.Now, AccountID: s.options.AccountID, Partition: partition})
+	directory := iam.NewDirectory(iam.DirectoryConfig{Now: s.options.Now, AccountID: s.options.AccountID, Partition: s.options.partition()})
 	s.engine = authz.New(authz.Config{Now: s.options.Now, AccountID: s.options.AccountID, Region: s.options.Region, Directory: directory})
 	s.iam = iam.New(iam.Config{Directory: directory, Guard: s.engine})
 	s.sts = sts.New(sts.Config{
-		Now: s.options.Now, AccountID: s.options.AccountID, Partition: partition, Directory: directory, Engine: s.engine, HTTPClient: s.Client(),
+		Now: s.options.Now, AccountID: s.options.AccountID, Partition: s.options.partition(), Directory: directory, Engine: s.engine, HTTPClient: s.Client(),
 	})
 	var err error
-	s.s3, err = s3.New(s3.Config{Now: s.options.Now, AccountID: s.options.AccountID, Region: s.options.Region, Guard: s.engine})
+	s.s3, err = s3.New(s3.Config{Now: s.options.Now, AccountID: s.options.AccountID, Region: s.options.Region, Partition: s.options.partition(), Guard: s.engine})
 	if err != nil {
 		return err
 	}
 	s.states["iam"], s.states["sts"], s.states["s3"] = s.iam.State, s.sts.State, s.s3.State
 	s.dynamodb = dynamodb.New(dynamodb.Config{
-		Now: s.options.Now, AccountID: s.options.AccountID, Region: s.options.Region, Partition: partition, Guard: s.engine,
+		Now: s.options.Now, AccountID: s.options.AccountID, Region: s.options.Region, Partition: s.options.partition(), Guard: s.engine,
 	})
 	domains, domainHost, err := s.listen()
 	if err != nil {
 		return err
 	}
 	s.cognito = cognito.New(cognito.Config{
-		Now: s.options.Now, AccountID: s.options.AccountID, Region: s.options.Region, Partition: partition, Guard: s.engine, Host: domainHost,
+		Now: s.options.Now, AccountID: s.options.AccountID, Region: s.options.Region, Partition: s.options.partition(), Guard: s.engine, Host: domainHost,
 	})
 	s.serve(domains, s.edge.Wrap(s.cognito.Domain()))
 	s.environment.cognitoHost = domainHost
 	secrets := secretsmanager.New(secretsmanager.Config{
-		Now: s.options.Now, AccountID: s.options.AccountID, Region: s.options.Region, Partition: partition, Guard: s.engine,
+		Now: s.options.Now, AccountID: s.options.AccountID, Region: s.options.Region, Partition: s.options.partition(), Guard: s.engine,
 	})
 	parameters := ssm.New(ssm.Config{
-		Now: s.options.Now, AccountID: s.options.AccountID, Region: s.options.Region, Partition: partition, Guard: s.engine,
+		Now: s.options.Now, AccountID: s.options.AccountID, Region: s.options.Region, Partition: s.options.partition(), Guard: s.engine,
 	})
 	s.states["dynamodb"], s.states["cognito"] = s.dynamodb.State, s.cognito.State
 	s.states["secretsmanager"], s.states["ssm"] = secrets.State, parameters.State

@@ -39,7 +39,7 @@ func (s *Sandbox) layCognito(ctx context.Context) error {
 		TrustPolicy: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}`,
 		InlinePolicies: map[string]string{"vending": fmt.Sprintf(`{"Version":"2012-10-17","Statement":[
 			{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"arn:%s:iam::%s:role/oidc-s3-dev-*"},
-			{"Effect":"Allow","Action":"dynamodb:GetItem","Resource":"%s"}]}`, partition, s.options.AccountID, table)},
+			{"Effect":"Allow","Action":"dynamodb:GetItem","Resource":"%s"}]}`, s.options.partition(), s.options.AccountID, table)},
 	})
 	if err != nil {
 		return fmt.Errorf("role of the vending service: %w", err)
@@ -64,7 +64,7 @@ func (s *Sandbox) startVending(ctx context.Context, pool string) error {
 	role, _ := s.engine.Role(ctx, vendingRole)
 	s.engine.AddSession(authz.Session{
 		AccessKeyID: keyID, Secret: secret, Token: token, RoleName: role.Name, RoleARN: role.ARN, RoleID: role.ID, Name: "vending",
-		ARN:    fmt.Sprintf("arn:%s:sts::%s:assumed-role/%s/vending", partition, s.options.AccountID, vendingRole),
+		ARN:    fmt.Sprintf("arn:%s:sts::%s:assumed-role/%s/vending", s.options.partition(), s.options.AccountID, vendingRole),
 		Issued: s.options.Now(), Expires: s.options.Now().Add(functionSession),
 	})
 	type issuer struct {
@@ -95,7 +95,7 @@ func (s *Sandbox) startVending(ctx context.Context, pool string) error {
 	}
 	s.function, err = lambda.Start(context.WithoutCancel(ctx), lambda.Config{
 		Binary: s.options.VendingBinary, Instances: vendingInstances, Logs: s.options.Log,
-		Now: s.options.Now, AccountID: s.options.AccountID, Region: s.options.Region, Partition: partition,
+		Now: s.options.Now, AccountID: s.options.AccountID, Region: s.options.Region, Partition: s.options.partition(),
 		Env: map[string]string{
 			"AWS_ENDPOINT_URL": s.environment.awsEndpoint, "AWS_CA_BUNDLE": ca, "SSL_CERT_FILE": ca,
 			"AWS_ACCESS_KEY_ID": keyID, "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": token,

@@ -9,7 +9,7 @@ import (
 
 // allow asks the guard, with the bucket's own policy.
 func (c *call) allow(action, resource string, conditions map[string][]string) error {
-	name, _, _ := strings.Cut(strings.TrimPrefix(resource, "arn:aws:s3:::"), "/")
+	name, _, _ := strings.Cut(strings.TrimPrefix(resource, c.bucketARN("")), "/")
 	c.s.mu.RLock()
 	document := ""
 	if b, ok := c.s.buckets[name]; ok {
@@ -22,16 +22,16 @@ func (c *call) allow(action, resource string, conditions map[string][]string) er
 func (c *call) resource() string {
 	switch {
 	case c.bucket == "":
-		return "arn:aws:s3:::*"
+		return c.bucketARN("*")
 	case c.key == "":
-		return bucketARN(c.bucket)
+		return c.bucketARN(c.bucket)
 	}
-	return objectARN(c.bucket, c.key)
+	return c.objectARN(c.bucket, c.key)
 }
 
-func bucketARN(bucket string) string { return "arn:aws:s3:::" + bucket }
+func (c *call) bucketARN(bucket string) string { return "arn:" + c.s.cfg.Partition + ":s3:::" + bucket }
 
-func objectARN(bucket, key string) string { return "arn:aws:s3:::" + bucket + "/" + key }
+func (c *call) objectARN(bucket, key string) string { return c.bucketARN(bucket) + "/" + key }
 
 // headerConditions are the condition keys of s3:PutObject that are headers of the same name.
 var headerConditions = []string{

@@ -23,7 +23,7 @@ func (c *call) lookup() (*object, error) {
 	}
 	// Only those who may list the bucket learn that a key is not there.
 	// https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
-	if err := c.allow("s3:ListBucket", bucketARN(c.bucket), c.conditions("s3:ListBucket")); err != nil {
+	if err := c.allow("s3:ListBucket", c.bucketARN(c.bucket), c.conditions("s3:ListBucket")); err != nil {
 		return nil, err
 	}
 	return nil, noSuchKey(c.key)

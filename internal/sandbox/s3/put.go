@@ -177,7 +177,7 @@ func (c *call) deleteObjects() error {
 }
 
 func (c *call) deleteOne(key, version string) error {
-	if err := c.allow("s3:DeleteObject", objectARN(c.bucket, key), c.conditions("s3:DeleteObject")); err != nil {
+	if err := c.allow("s3:DeleteObject", c.objectARN(c.bucket, key), c.conditions("s3:DeleteObject")); err != nil {
 		return err
 	}
 	if version != "" && version != "null" {

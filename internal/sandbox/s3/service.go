@@ -36,6 +36,7 @@ type Config struct {
 	Rand      io.Reader        // of ids, safe for concurrent use; nil means crypto/rand
 	AccountID string
 	Region    string
+	Partition string // "" means aws
 	Guard     authz.Guard
 	// Dir is where data are spilled; it must be private to the service. "" means a new directory that Close removes.
 	Dir string
@@ -62,6 +63,9 @@ func New(cfg Config) (*Service, error) {
 	}
 	if cfg.Rand == nil {
 		cfg.Rand = rand.Reader
+	}
+	if cfg.Partition == "" {
+		cfg.Partition = "aws"
 	}
 	if cfg.Domains == nil {
 		cfg.Domains = []string{"s3." + cfg.Region + ".amazonaws.com", "s3.amazonaws.com", "localhost"}
