@@ -69,8 +69,14 @@ func linkOrCopy(from, to string) error {
 	return errors.Join(err, out.Close())
 }
 
-// Program is the terraform at hand: terraform, or else tofu.
+// ProgramVariable names the CLI to run, as it does for HashiCorp's testing framework.
+const ProgramVariable = "TF_ACC_TERRAFORM_PATH"
+
+// Program is the CLI at hand: what ProgramVariable names, or else terraform, or else tofu.
 func Program() string {
+	if named := os.Getenv(ProgramVariable); named != "" {
+		return named
+	}
 	if _, err := exec.LookPath("terraform"); err == nil {
 		return "terraform"
 	}

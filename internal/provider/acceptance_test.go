@@ -32,6 +32,10 @@ func withClouds(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
+	if err := chooseProgram(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	vending := filepath.Join(dir, "oidcs3-vending")
 	if out, err := exec.Command("go", "build", "-o", vending, "../../cmd/oidcs3-vending").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build the vending service: %v\n%s", err, out)

@@ -2,6 +2,8 @@ package provider_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,21 +49,34 @@ func newWorkplace(t *testing.T, change ...func(*sandbox.Options)) *workplace {
 	return w
 }
 
-// program is the CLI under test: terraform, or what TF_ACC_TERRAFORM_PATH names. Acceptance tests are skipped without
-// TF_ACC.
+// program is the CLI under test. Acceptance tests are skipped without TF_ACC.
 func program(t *testing.T) string {
 	t.Helper()
 	if os.Getenv("TF_ACC") == "" {
 		t.Skip("acceptance tests need TF_ACC")
 	}
-	if path := os.Getenv("TF_ACC_TERRAFORM_PATH"); path != "" {
-		return path
-	}
-	path, err := exec.LookPath("terraform")
+	path, err := exec.LookPath(layers.Program())
 	if err != nil {
-		t.Skip("terraform is not on the PATH")
+		t.Skipf("no terraform, and no tofu: %v", err)
 	}
 	return path
+}
+
+// chooseProgram has the testing framework use the CLI under test, where it would look for terraform alone, or even fetch it.
+// OpenTofu looks for providers at its own registry.
+func chooseProgram() error {
+	path, err := exec.LookPath(layers.Program())
+	if os.Getenv("TF_ACC") == "" || err != nil {
+		return nil
+	}
+	version, err := exec.Command(path, "version").Output() //nolint:gosec // the CLI under test
+	if err != nil {
+		return fmt.Errorf("%s version: %w", path, err)
+	}
+	if strings.HasPrefix(string(version), "OpenTofu") {
+		err = os.Setenv("TF_ACC_PROVIDER_HOST", "registry.opentofu.org")
+	}
+	return errors.Join(err, os.Setenv(layers.ProgramVariable, path))
 }
 
 // with is the workplace for a part of the test.
