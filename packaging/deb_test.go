@@ -1,6 +1,7 @@
 package packaging_test
 
 import (
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -104,20 +106,48 @@ func users(name string) bool {
 		slices.Contains([]string{"etc/passwd-", "etc/group-", "etc/shadow-", "etc/gshadow-"}, name)
 }
 
-// buildPackage makes the deb of the tree for this machine.
-func buildPackage(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	cmd := exec.CommandContext(t.Context(), "make", "-C", "..", "package", "DIST="+dir, "VERSION=v0.0.1", "ARCHES="+runtime.GOARCH, "PACKAGERS=deb") //nolint:gosec // our own target
-	for _, v := range os.Environ() {                                                                                                                 // a make that runs the tests says nothing to this one
+// packages is where build leaves what it makes. It goes when the tests have ended.
+var packages string
+
+// build makes the deb and the rpm of the tree for this machine, once for all tests.
+var build = sync.OnceValue(func() error {
+	cmd := exec.Command("make", "-C", "..", "package", "DIST="+packages, "VERSION=v0.0.1", "ARCHES="+runtime.GOARCH) //nolint:gosec,noctx // our own target, for all tests
+	for _, v := range os.Environ() {                                                                                 // a make that runs the tests says nothing to this one
 		if name, _, _ := strings.Cut(v, "="); name != "MAKEFLAGS" && name != "MAKEOVERRIDES" && name != "MFLAGS" {
 			cmd.Env = append(cmd.Env, v)
 		}
 	}
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("make package: %v\n%s", err, out)
+		return fmt.Errorf("make package: %w\n%s", err, out)
 	}
-	return filepath.Join(dir, "oidcs3-upload_0.0.1_"+runtime.GOARCH+".deb")
+	return nil
+})
+
+func TestMain(m *testing.M) {
+	var err error
+	if packages, err = os.MkdirTemp("", "oidcs3-packages-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(packages)
+	os.Exit(code)
+}
+
+// built is the package of a format, deb or rpm.
+func built(t *testing.T, format string) string {
+	t.Helper()
+	if _, err := exec.LookPath("make"); err != nil {
+		t.Skip("make is not installed")
+	}
+	if err := build(); err != nil {
+		t.Fatal(err)
+	}
+	found, err := filepath.Glob(filepath.Join(packages, "*."+format))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("%s packages: %v, %v", format, found, err)
+	}
+	return found[0]
 }
 
 // TestDebianPackage installs the package into a root of its own, runs the services there as their units say, removes it,
@@ -125,7 +155,7 @@ func buildPackage(t *testing.T) string {
 func TestDebianPackage(t *testing.T) {
 	t.Parallel()
 	r := newRoot(t)
-	r.dpkg("--install", buildPackage(t))
+	r.dpkg("--install", built(t, "deb"))
 
 	for _, name := range []string{"usr/bin/oidcs3-upload", "usr/share/man/man1/oidcs3-upload-serve.1.gz", "etc/oidcs3/environment",
 		"usr/lib/systemd/system/oidcs3-watch@.service", "usr/share/bash-completion/completions/oidcs3-upload"} {
@@ -153,7 +183,7 @@ func TestDebianPackage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	mine := map[string]string{"etc/oidcs3/config.json": "{}", "etc/oidcs3/client_secret": "hush", "etc/oidcs3/watch-var-spool-uploads": "WATCH_OPTIONS=--delete\n",
+	mine := map[string]string{"etc/oidcs3/config.json": "{}", "etc/oidcs3/client_secret": "hush", "etc/oidcs3/watch/var/spool/uploads/environment": "WATCH_OPTIONS=--delete\n",
 		"var/lib/oidcs3/watch/var-spool-uploads/journal": "state"}
 	for name, text := range mine {
 		r.write(name, text, 0o600)

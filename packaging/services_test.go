@@ -18,11 +18,10 @@ import (
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/hosttest"
 )
 
-// There is no systemd in a test, so a service runs as near to its unit as can be without: the installed binary, in a
-// chroot of the root, as user oidcs3, with the unit's command line, environment, credentials, runtime directory, umask,
+// Where no systemd can be booted, a service runs as near to its unit as can be without: the installed binary, in a chroot
+// of the root, as user oidcs3, with the unit's command line, environment, credentials, runtime directory, umask,
 // NoNewPrivileges, notification socket and watchdog. Where strace is installed, every system call is held against the
-// unit's SystemCallFilter. What is not tried: the mount namespace (ProtectSystem and its like), address families, and
-// memory limits.
+// unit's SystemCallFilter. What this cannot try, such as the mount namespace, TestUnitsUnderSystemd does.
 
 // service is one that runs.
 type service struct {
