@@ -136,9 +136,18 @@ func (r *release) check(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// named says of which file the error is, or each of the errors that are joined in it.
 func named(name string, err error) error {
-	if err == nil {
+	var joined interface{ Unwrap() []error }
+	switch {
+	case err == nil:
 		return nil
+	case errors.As(err, &joined):
+		var errs []error
+		for _, each := range joined.Unwrap() {
+			errs = append(errs, named(name, each))
+		}
+		return errors.Join(errs...)
 	}
 	return fmt.Errorf("%s: %w", name, err)
 }

@@ -158,9 +158,13 @@ func TestVerify(t *testing.T) {
 		"a path that leads out":         {repack(hosts, func(files map[string][]byte) { files["../evil"] = nil }), `path "../evil"`},
 		"another program": {repack(names.archive(programs[2], fixturePlatform), func(files map[string][]byte) { files["oidcs3-access"] = another }),
 			`program is "github.com/oidcs3/terraform-provider-oidcs3/cmd/oidcs3-upload"`},
-		"another version":  {repack(hosts, func(files map[string][]byte) { files[upload] = another }), `--version is "oidcs3-upload v9.9.9`},
-		"changed sources":  {repack(hosts, func(files map[string][]byte) { files[upload] = changed }), "built with changes that are in no commit"},
-		"another commit":   {func(f *fixture) { f.commit = strings.Repeat("0", 40) }, `want "` + strings.Repeat("0", 40) + `"`},
+		"another version": {repack(hosts, func(files map[string][]byte) { files[upload] = another }), `--version is "oidcs3-upload v9.9.9`},
+		"changed sources": {repack(hosts, func(files map[string][]byte) { files[upload] = changed }), "built with changes that are in no commit"},
+		"another commit":  {func(f *fixture) { f.commit = strings.Repeat("0", 40) }, `want "` + strings.Repeat("0", 40) + `"`},
+		"another version of what does not run here": {func(f *fixture) {
+			repack(hosts, func(files map[string][]byte) { files[upload] = another })(f)
+			f.rename("arm64")
+		}, "version v1.2.3-rc.1 is not in it"},
 		"another platform": {func(f *fixture) { f.rename("arm64") }, `processor is "amd64", want "arm64"`},
 		"a bill lacks a module": {rebill(func(b *materials) { b.Components = slices.Delete(b.Components, 0, 1) }),
 			"is in the binary and not on the bill"},
