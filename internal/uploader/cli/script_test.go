@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -44,7 +45,7 @@ func TestScript(t *testing.T) {
 			}
 			for k, v := range map[string]string{
 				"HOST": host, "SSL_CERT_FILE": ca, "AWS_CA_BUNDLE": ca, "AWS_ENDPOINT_URL": c.server.URL,
-				"OIDCS3_CONFIG": filepath.Join(env.WorkDir, "config.json"), "OIDCS3_CLIENT_SECRET": "correct horse",
+				"OIDCS3_CONFIG": filepath.Join(env.WorkDir, "config.json"), "OIDCS3_CLIENT_SECRET": "correct horse", "MISSING": missing(),
 				"OIDCS3_CACHE_DIR": filepath.Join(env.WorkDir, "cache"), "HOME": env.WorkDir,
 			} {
 				env.Setenv(k, v)
@@ -57,6 +58,16 @@ func TestScript(t *testing.T) {
 		},
 		RequireExplicitExec: true,
 	})
+}
+
+// missing is how this system says that a file is not there.
+func missing() string {
+	_, err := os.Open("absent")
+	var path *os.PathError
+	if !errors.As(err, &path) {
+		return "nothing"
+	}
+	return path.Err.Error()
 }
 
 // exits CODE COMMAND… runs the command and wants that exit code.
