@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/hosttest"
 )
 
 // takesNewSecretAtRestart holds what the guide says of a new secret: systemd hands a copy over at the start, so that a
@@ -72,14 +74,14 @@ func (m *machine) waitsForNothing() {
 }
 
 // goesAsItCame upgrades what runs, removes it, purges it, and looks for what is left.
-func (m *machine) goesAsItCame(deb string, before []string) {
+func (m *machine) goesAsItCame(before []string) {
 	m.t.Helper()
 	enabled := []*live{{machine: m, unit: "oidcs3-serve.service"}, {machine: m, unit: m.watch() + ".service"}}
 	for _, l := range enabled {
 		l.run("systemctl", "enable", "--now", l.unit)
 		l.runs()
 	}
-	m.install(deb)
+	m.install()
 	for _, l := range enabled {
 		if old := l.pid; l.show("MainPID") == old {
 			l.t.Errorf("the upgrade left %s on the old binary", l.unit)
@@ -88,18 +90,7 @@ func (m *machine) goesAsItCame(deb string, before []string) {
 	}
 
 	m.run("dpkg", "--no-triggers", "--remove", "oidcs3-upload")
-	if left := m.run("systemctl", "list-units", "--all", "--plain", "--no-legend", "oidcs3*.service"); left != "" {
-		m.t.Errorf("after the removal systemd still knows %s", left)
-	}
-	if out, err := m.try("pgrep", "--uid", "oidcs3"); err == nil {
-		m.t.Errorf("after the removal there are processes of oidcs3: %s", out)
-	}
-	for name, stays := range map[string]bool{"etc/oidcs3/client_secret": true, "etc/oidcs3/config.json": true, "var/lib/oidcs3/watch": true,
-		"usr/bin/oidcs3-upload": false, "run/oidcs3": false, "etc/systemd/system/multi-user.target.wants/oidcs3-serve.service": false} {
-		if _, err := os.Lstat(m.path(name)); (err == nil) != stays {
-			m.t.Errorf("after the removal: %s, should it be there %t", name, stays)
-		}
-	}
+	m.removed()
 
 	m.run("dpkg", "--no-triggers", "--purge", "oidcs3-upload")
 	var left []string
@@ -114,6 +105,69 @@ func (m *machine) goesAsItCame(deb string, before []string) {
 	}
 	if own, err := filepath.Glob(m.path("etc/oidcs3/*")); err != nil || len(own) != 1 || filepath.Base(own[0]) != "ca.pem" {
 		m.t.Errorf("the purge leaves %v", own)
+	}
+}
+
+// removed wants nothing to run, and nothing to be there but what the administrator made.
+func (m *machine) removed() {
+	m.t.Helper()
+	if left := m.run("systemctl", "list-units", "--all", "--plain", "--no-legend", "oidcs3*.service"); left != "" {
+		m.t.Errorf("after the removal systemd still knows %s", left)
+	}
+	if out, err := m.try("pgrep", "--uid", "oidcs3"); err == nil {
+		m.t.Errorf("after the removal there are processes of oidcs3: %s", out)
+	}
+	for name, stays := range map[string]bool{"etc/oidcs3/client_secret": true, "etc/oidcs3/config.json": true, "var/lib/oidcs3/watch": true,
+		"usr/bin/oidcs3-upload": false, "run/oidcs3": false, "etc/systemd/system/multi-user.target.wants/oidcs3-serve.service": false} {
+		if _, err := os.Lstat(m.path(name)); (err == nil) != stays {
+			m.t.Errorf("after the removal: %s, should it be there %t", name, stays)
+		}
+	}
+}
+
+// takesTheRPM installs the other package, with its scripts, puts it over itself and removes it. rpm runs beside dpkg, which
+// owns what the package depends on.
+func (m *machine) takesTheRPM(host *hosttest.Host) {
+	m.t.Helper()
+	if _, err := m.try("rpm", "--version"); err != nil {
+		m.t.Skip("rpm is not installed")
+	}
+	rpm := func(args ...string) string {
+		return m.run(append([]string{"rpm", "--dbpath=/var/lib/oidcs3-test-rpm"}, args...)...)
+	}
+	file := m.bring("rpm")
+	rpm("--nodeps", "--install", file)
+	rpm("--nodeps", "--verify", "oidcs3-upload") // modes, owners and contents
+	for name, want := range map[string]string{"/usr/bin/oidcs3-upload": "root:root 755", "/etc/oidcs3": "root:root 755", "/etc/oidcs3/environment": "root:root 644",
+		"/usr/lib/systemd/system/oidcs3-watch@.service": "root:root 644", "/usr/share/zsh/site-functions/_oidcs3-upload": "root:root 644"} {
+		if got := m.run("stat", "--format=%U:%G %a", name); got != want {
+			m.t.Errorf("%s is of %s, want %s", name, got, want)
+		}
+	}
+	m.run("id", "oidcs3")
+	m.configure(host)
+	mine := m.read("etc/oidcs3/environment")
+	enabled := []*live{{machine: m, unit: "oidcs3-serve.service"}, {machine: m, unit: m.watch() + ".service"}}
+	for _, l := range enabled {
+		l.run("systemctl", "enable", "--now", l.unit)
+		l.runs()
+	}
+
+	rpm("--nodeps", "--upgrade", "--replacepkgs", file)
+	if m.read("etc/oidcs3/environment") != mine {
+		m.t.Error("the package overwrites the environment file")
+	}
+	for _, l := range enabled {
+		if old := l.pid; l.show("MainPID") == old {
+			l.t.Errorf("the upgrade left %s on the old binary", l.unit)
+		}
+		l.runs()
+	}
+
+	rpm("--nodeps", "--erase", "oidcs3-upload")
+	m.removed()
+	if m.read("etc/oidcs3/environment.rpmsave") != mine {
+		m.t.Error("the removal does not keep the environment file")
 	}
 }
 

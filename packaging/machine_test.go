@@ -21,8 +21,8 @@ type machine struct {
 	pid int // of its systemd
 }
 
-// nested names the package to install, in the process that is the test inside the namespaces.
-const nested = "OIDCS3_TEST_PACKAGE"
+// nested names the directory of the packages, in the process that is the test inside the namespaces.
+const nested = "OIDCS3_TEST_PACKAGES"
 
 // tools are what boot.sh and the test call.
 var tools = []string{"sh", "mount", "umount", "pivot_root", "unshare", "nsenter", "setpriv", "dpkg", "systemctl", "journalctl", "systemd-analyze"}
@@ -57,12 +57,12 @@ func needMachine(t *testing.T) {
 
 // inNamespaces runs the test that calls it once more, in namespaces for mounts and the network: the clouds of the sandbox
 // and the services then share a loopback that nobody else uses. Everything in there ends with that process.
-func inNamespaces(t *testing.T, deb string) {
+func inNamespaces(t *testing.T) {
 	t.Helper()
 	runtime.LockOSThread() // the child dies with its parent's thread
 	defer runtime.UnlockOSThread()
 	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=5m") //nolint:gosec // this program
-	cmd.Env = append(os.Environ(), nested+"="+deb)
+	cmd.Env = append(os.Environ(), nested+"="+packages)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL,
 		Unshareflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS}
 	out, err := cmd.CombinedOutput()

@@ -32,17 +32,17 @@ type live struct {
 // starts under all its hardening, has its secret by LoadCredential alone, does its work, is watched, reloads, comes back
 // when it is killed, and ends cleanly; and the package goes as it came.
 func TestUnitsUnderSystemd(t *testing.T) {
-	deb := os.Getenv(nested)
-	if deb == "" {
+	if os.Getenv(nested) == "" {
 		t.Parallel()
 		needMachine(t)
-		inNamespaces(t, built(t, "deb"))
+		built(t, "deb")
+		inNamespaces(t)
 		return
 	}
 	m := boot(t)
 	host := hosttest.New(t) // after the boot: systemd has brought the loopback up
 	before := m.traces()
-	m.install(deb)
+	m.install()
 	secret := m.configure(host)
 
 	t.Run("units", func(t *testing.T) {
@@ -70,7 +70,8 @@ func TestUnitsUnderSystemd(t *testing.T) {
 	t.Run("move", func(t *testing.T) { m.with(t).moves() })
 	t.Run("new secret", func(t *testing.T) { m.with(t).takesNewSecretAtRestart(secret) })
 	t.Run("no configuration", func(t *testing.T) { m.with(t).waitsForNothing() })
-	t.Run("upgrade and removal", func(t *testing.T) { m.with(t).goesAsItCame(deb, before) })
+	t.Run("upgrade and removal", func(t *testing.T) { m.with(t).goesAsItCame(before) })
+	t.Run("rpm", func(t *testing.T) { m.with(t).takesTheRPM(host) })
 }
 
 func (m *machine) with(t *testing.T) *machine { return &machine{root{t, m.dir}, m.pid} }
@@ -80,14 +81,20 @@ func (m *machine) watch() string {
 	return "oidcs3-watch@" + m.run("systemd-escape", "--path", spoolDir)
 }
 
-func (m *machine) install(deb string) {
+// bring puts the package of a format into the machine.
+func (m *machine) bring(format string) (path string) {
 	m.t.Helper()
-	content, err := os.ReadFile(deb) //nolint:gosec // built by this test
+	content, err := os.ReadFile(built(m.t, format))
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	m.write("root/oidcs3.deb", string(content), 0o600)
-	m.run("dpkg", "--force-depends", "--no-triggers", "--install", "/root/oidcs3.deb")
+	m.write("root/oidcs3."+format, string(content), 0o600)
+	return "/root/oidcs3." + format
+}
+
+func (m *machine) install() {
+	m.t.Helper()
+	m.run("dpkg", "--force-depends", "--no-triggers", "--install", m.bring("deb"))
 }
 
 // configure does what the guide tells an administrator to do, and shortens the times that a test would wait for.
