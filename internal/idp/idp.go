@@ -73,7 +73,7 @@ type Spec struct {
 	Audience     string   // API to be granted (Auth0, Entra)
 	Scopes       []string // scopes to be granted (Cognito)
 	Method       Method
-	PublicKeys   []string // PEM, for PrivateKeyJWT; at most two
+	PublicKeys   []string // PEM, for PrivateKeyJWT; at most two; none: not known, as after an import, and whatever is found is right
 }
 
 // Client is a machine-to-machine client as it was found. The zero Client is one that does not exist.

@@ -122,11 +122,7 @@ func (r *serverAccess) adopted(ctx context.Context, role iam.Role, server onboar
 		Timeouts:             noTimeouts(),
 	}
 	if where := onboarding.JournalOf(role).Storage; where != onboarding.State {
-		model.ClientAuthentication = types.ObjectValueMust(clientAuthenticationTypes, map[string]attr.Value{
-			"method": types.StringValue(string(idp.ClientSecret)), "public_key_pem": types.StringNull(),
-			"secret_storage": types.StringValue(string(where)), "secret_arn": types.StringNull(),
-			"rotation_triggers": types.MapNull(types.StringType), "allow_downtime": types.BoolNull(),
-		})
+		model.ClientAuthentication = authenticating(idp.ClientSecret, types.StringValue(string(where)))
 	}
 	diags.Append(model.adoptIdentity(kind, trust, r.clouds.settings.cognito)...)
 	if diags.HasError() {
@@ -134,6 +130,15 @@ func (r *serverAccess) adopted(ctx context.Context, role iam.Role, server onboar
 	}
 	diags.Append(r.resolveImported(ctx, role, trust, which, model)...)
 	return model, diags
+}
+
+// authenticating is what an import can tell of client_authentication. Identity providers do not show whole public keys.
+func authenticating(method idp.Method, storage types.String) types.Object {
+	return types.ObjectValueMust(clientAuthenticationTypes, map[string]attr.Value{
+		"method": types.StringValue(string(method)), "public_key_pem": types.StringNull(),
+		"secret_storage": storage, "secret_arn": types.StringNull(),
+		"rotation_triggers": types.MapNull(types.StringType), "allow_downtime": types.BoolNull(),
+	})
 }
 
 // trustRefusal says why a role's trust policy cannot be taken over.
@@ -223,6 +228,9 @@ func (r *serverAccess) resolveImported(ctx context.Context, role iam.Role, trust
 		return append(diags, diagnose(summary, err)...)
 	}
 	model.ClientID = types.StringValue(client.ID)
+	if client.Method == idp.PrivateKeyJWT {
+		model.ClientAuthentication = authenticating(client.Method, types.StringValue(inState))
+	}
 	switch i.kind {
 	case idp.Entra: // tokens of version 2 name the API by its client id; configurations know it by its URI
 		if resolved.Identity.Audience != i.entra.Audience.ValueString() {

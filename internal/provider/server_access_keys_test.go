@@ -55,6 +55,8 @@ func TestAccServerAccess_privateKeyJWT(t *testing.T) {
 		resource.TestStep{Config: byKey(name, first).hcl(), ConfigStateChecks: noSecret, Check: expectKeys(1)},
 		resource.TestStep{Config: byKey(name, first, second).hcl(), ConfigPlanChecks: in(plancheck.ResourceActionUpdate), ConfigStateChecks: noSecret, Check: expectKeys(2)},
 		resource.TestStep{Config: byKey(name, second).hcl(), ConfigPlanChecks: in(plancheck.ResourceActionUpdate), ConfigStateChecks: noSecret, Check: expectKeys(1)},
+		resource.TestStep{ResourceName: address, ImportState: true, ImportStateId: name, ImportStateVerify: true,
+			ImportStateVerifyIgnore: []string{"client_authentication.public_key_pem", "timeouts"}},
 		resource.TestStep{Config: server{name: name}.hcl(), ConfigPlanChecks: in(plancheck.ResourceActionUpdate),
 			ConfigStateChecks: []statecheck.StateCheck{value("client_secret", knownvalue.StringRegexp(regexp.MustCompile(`^.{32,}$`)))},
 			Check:             may(address, "put")},
@@ -131,5 +133,7 @@ func TestAccServerAccess_entraCertificate(t *testing.T) {
 		resource.TestStep{Config: with(first), ConfigStateChecks: noSecret, Check: expect(1, 0)},
 		resource.TestStep{Config: with(first, second), ConfigPlanChecks: in(plancheck.ResourceActionUpdate), Check: expect(2, 0)},
 		resource.TestStep{Config: with(second), ConfigPlanChecks: in(plancheck.ResourceActionUpdate), ConfigStateChecks: noSecret, Check: expect(1, 0)},
+		resource.TestStep{ResourceName: address, ImportState: true, ImportStateId: name, ImportStateVerify: true,
+			ImportStateVerifyIgnore: []string{"client_authentication.public_key_pem", "timeouts"}},
 	)
 }

@@ -72,6 +72,9 @@ func authenticationDeviations(c idp.Client, spec idp.Spec) []string {
 		}
 		return nil
 	}
+	if len(spec.PublicKeys) == 0 {
+		return nil
+	}
 	keys, err := wantedKeys(spec)
 	if err != nil {
 		return []string{err.Error()}

@@ -49,7 +49,8 @@ func thumbprints(certificates []certificate) []string {
 }
 
 func certificateDeviations(c idp.Client, spec idp.Spec) []string {
-	if !c.Exists() && spec.Method != idp.PrivateKeyJWT {
+	unknown := spec.Method == idp.PrivateKeyJWT && len(spec.PublicKeys) == 0
+	if c.Exists() && unknown || !c.Exists() && spec.Method != idp.PrivateKeyJWT {
 		return nil
 	}
 	wanted, err := wantedCertificates(spec)
