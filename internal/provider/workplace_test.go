@@ -62,6 +62,9 @@ func program(t *testing.T) string {
 	return path
 }
 
+// openTofu says that the CLI under test is OpenTofu.
+var openTofu bool
+
 // chooseProgram has the testing framework use the CLI under test, where it would look for terraform alone, or even fetch it.
 // OpenTofu looks for providers at its own registry.
 func chooseProgram() error {
@@ -73,7 +76,7 @@ func chooseProgram() error {
 	if err != nil {
 		return fmt.Errorf("%s version: %w", path, err)
 	}
-	if strings.HasPrefix(string(version), "OpenTofu") {
+	if openTofu = strings.HasPrefix(string(version), "OpenTofu"); openTofu {
 		err = os.Setenv("TF_ACC_PROVIDER_HOST", "registry.opentofu.org")
 	}
 	return errors.Join(err, os.Setenv(layers.ProgramVariable, path))
