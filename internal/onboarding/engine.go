@@ -102,7 +102,7 @@ func (c *Controller) run(ctx context.Context, o operation) error {
 		if _, lost := errors.AsType[*Lost](err); lost {
 			return failure // what was done is another's to go on with
 		}
-		c.undo(ctx, done, failure)
+		c.undo(ctx, done, failure, o.guard)
 		return failure
 	}
 	return nil
@@ -178,8 +178,9 @@ func (c *Controller) call(ctx context.Context, do func(context.Context) error) e
 	return do(patient)
 }
 
-// undo takes back what was done, newest first, on a context of its own.
-func (c *Controller) undo(ctx context.Context, done []step, failure *Failure) {
+// undo takes back what was done, newest first, on a context of its own. It stops where the guard says that another apply
+// has taken over: what is left is that one's.
+func (c *Controller) undo(ctx context.Context, done []step, failure *Failure, guard func(context.Context) error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
 	defer cancel()
 	for i := len(done) - 1; i >= 0; i-- {
@@ -190,6 +191,12 @@ func (c *Controller) undo(ctx context.Context, done []step, failure *Failure) {
 		if s.makes == theRole && slices.ContainsFunc(failure.Remains, func(r Remnant) bool { return r.within != theRole }) {
 			failure.Remains = append(failure.Remains, Remnant{What: s.remains, Err: errKept, within: s.within})
 			continue
+		}
+		if guard != nil {
+			if lost, ok := errors.AsType[*Lost](guard(ctx)); ok {
+				failure.Err = errors.Join(failure.Err, lost)
+				return
+			}
 		}
 		c.trace(ctx, "undo", map[string]any{"operation": failure.Operation, "step": s.name})
 		if err := c.persist(ctx, s.undo); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/apierror"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/iam"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
 )
 
 // A claim on a pending role runs out, so that a crash does not lock a server for ever. Its holder renews it while at
@@ -38,7 +39,13 @@ func (k *claim) took(until time.Time) {
 	k.until = until
 }
 
-func (k *claim) release() { k.took(time.Time{}) }
+// release lets go of the claim, and returns how long it would have lasted.
+func (k *claim) release() (until time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	until, k.until = k.until, time.Time{}
+	return until
+}
 
 // keep makes sure that the claim is still ours, renewing it when it is about to run out. It fails with *Lost where
 // another apply has taken the role over.
@@ -83,7 +90,7 @@ func (k *claim) takeOver(ctx context.Context, d Desired, role iam.Role) (iam.Rol
 	first := parseJournal(role.Tags)
 	for {
 		j := parseJournal(role.Tags)
-		if err := resumable(d, role, j); err != nil {
+		if err := resumable(d, k.c.clients.Kind(), role, j); err != nil {
 			return iam.Role{}, err
 		}
 		if j.Until.After(first.Until) || j.OnboardingID != first.OnboardingID {
@@ -120,9 +127,12 @@ func (k *claim) takeOver(ctx context.Context, d Desired, role iam.Role) (iam.Rol
 	return role, nil
 }
 
-// resumable refuses a role that is not an unfinished onboarding of the server.
-func resumable(d Desired, role iam.Role, j Journal) error {
+// resumable refuses a role that is not an unfinished onboarding of the server at the identity provider.
+func resumable(d Desired, kind idp.Kind, role iam.Role, j Journal) error {
 	switch {
+	case j.Phase == Pending && j.Provider != "" && j.Provider != kind:
+		return &Refusal{Reason: fmt.Sprintf("role %s carries an onboarding at %s that was not finished, and its client is there", role.Name, j.Provider),
+			Advice: "Apply the configuration that began it, or apply and destroy it; then apply this one."}
 	case j.Phase == Unknown, j.OnboardingID == "":
 		return &Owned{Role: role.Name, ImportID: d.ID(), Reason: "it was not made by oidcs3"}
 	case j.Server != d.Server || j.Environment != d.Environment:

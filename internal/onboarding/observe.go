@@ -72,6 +72,8 @@ func (c *Controller) Observe(ctx context.Context, want Resolved, ref Reference) 
 		// The name is another onboarding's now, from another state: nothing of it is this one's to show, change or remove.
 	case err == nil:
 		o.Role, o.Journal = &role, parseJournal(role.Tags)
+		want.Disabled = ShutOut(role) // which is shown by itself, and is no drift besides
+		o.Resolved = want
 	case !apierror.Is(err, apierror.NotFound):
 		return o, fmt.Errorf("read role %s: %w", want.Name(), err)
 	}

@@ -42,13 +42,21 @@ func (c *Controller) Update(ctx context.Context, want Resolved, ref Reference, s
 	if w.client.Secret == "" && w.client.ID == ref.ClientID || ref.remembersSecretOf(w.client) {
 		w.client.Secret, w.client.SecretID = secret, ref.SecretID // of no other client than the state's: an update that was cut off may have made one
 	}
+	w.knowKept()
 	err := w.converge(ctx, "update")
 	return w.outcome(), err
 }
 
+// knowKept takes the stored secret for the client's, where nothing else shows that: it is not lost then, and can be put back.
+func (w *work) knowKept() {
+	if w.client.Exists() && w.client.Secret == "" && w.client.ID == w.remembered {
+		w.client.Secret = w.kept
+	}
+}
+
 // converge does every step that is needed, and undoes them all if one fails.
 func (w *work) converge(ctx context.Context, verb string) error {
-	alive, stop := context.WithCancel(ctx)
+	alive, stop := context.WithCancel(context.WithoutCancel(ctx)) // an undo needs the claim too
 	defer stop()
 	go w.claim.renew(alive)
 	return w.c.run(ctx, operation{
@@ -62,7 +70,13 @@ func (w *work) converge(ctx context.Context, verb string) error {
 // begin prepares the work on one server.
 func (c *Controller) begin(want Resolved, ref Reference) *work {
 	w := &work{c: c, want: want, id: ref.OnboardingID, known: ref.OnboardingID != "", table: want.Identity.Vending.Table}
+	if w.table != ref.Table {
+		w.former = ref.Table
+	}
 	w.table = cmp.Or(w.table, ref.Table)
+	if w.former == w.table {
+		w.former = ""
+	}
 	w.held, w.remembered = ref.Storage, ref.ClientID
 	w.provider, w.was = cmp.Or(ref.ProviderARN, want.Identity.ProviderARN), ref.Mode
 	if w.id == "" {
@@ -212,8 +226,19 @@ func (w *work) removal(ref Reference) []step {
 		},
 	}, {
 		name:   "delete client " + w.name(),
-		needed: func() bool { return w.client.Exists() },
-		do:     func(ctx context.Context) error { return w.c.clients.Delete(ctx, w.client) },
+		needed: func() bool { return len(ids()) > 0 },
+		do: func(ctx context.Context) error {
+			for _, id := range ids() {
+				client := idp.Client{ID: id}
+				if id == w.client.ID {
+					client = w.client
+				}
+				if err := w.c.clients.Delete(ctx, client); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
 	}, {
 		name:   "delete stored client secret " + w.want.SecretName(),
 		needed: func() bool { return len(storages()) > 0 },

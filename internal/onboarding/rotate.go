@@ -42,6 +42,7 @@ func (c *Controller) rotation(ctx context.Context, want Resolved, ref Reference)
 	if ref = ref.informed(parseJournal(w.role.Tags)); ref.remembersSecretOf(w.client) {
 		w.client.Secret, w.client.SecretID = "", ref.SecretID
 	}
+	w.knowKept()
 	kind := c.clients.Kind()
 	refuse := func(reason, advice string) (*work, error) {
 		return nil, &Refusal{Reason: "the secret of " + want.ID() + " cannot be rotated by itself: " + reason, Advice: advice}

@@ -9,17 +9,12 @@ import (
 
 // Disable shuts a server out at once: its role, as it was just read, lets nobody in, and every session of it is denied
 // everything. It needs the role alone, so that it works while the identity provider does not answer. What it has taken away
-// stays taken away, also where it fails half-way. A trust policy that oidcs3 cannot read is replaced by one that denies
+// stays taken away, also where it fails half-way, for Enable to give back. A trust policy that oidcs3 cannot read is replaced by one that denies
 // everybody.
 func (c *Controller) Disable(ctx context.Context, d Desired, role iam.Role) error {
 	d.Disabled = true
 	w := c.shutting(d, role)
-	document := access.DenyAll()
-	if trust, err := access.ParseTrust(role.TrustPolicy); err == nil {
-		trust.Disabled = true
-		document = trust.Policy()
-	}
-	steps := []step{w.turn(document), w.revoke()}
+	steps := []step{w.close(), w.revoke()}
 	for i := range steps {
 		steps[i].undo = nil
 	}
@@ -40,7 +35,15 @@ func (c *Controller) Enable(ctx context.Context, d Desired, role iam.Role) error
 			Advice: "Set enabled = true in the configuration of the server and apply it: that writes the policy anew."}
 	}
 	w := c.shutting(d, role)
-	return c.run(ctx, operation{name: "enable " + d.ID(), steps: []step{w.revoke(), w.turn(trust.Policy())}})
+	return c.run(ctx, operation{name: "enable " + d.ID(), steps: []step{w.revoke(), w.open(trust.Policy())}})
+}
+
+// ShutOut reports whether a role shuts its server out, as Disable and disabled configurations do it.
+func ShutOut(role iam.Role) bool {
+	if trust, err := access.ParseTrust(role.TrustPolicy); err == nil {
+		return trust.Disabled
+	}
+	return access.IsDenyAll(role.TrustPolicy) && access.Equivalent(role.InlinePolicies[access.RevocationPolicy], access.RevokeAll())
 }
 
 func (c *Controller) shutting(d Desired, role iam.Role) *work {
@@ -49,8 +52,8 @@ func (c *Controller) shutting(d Desired, role iam.Role) *work {
 	return w
 }
 
-// turn replaces the trust policy.
-func (w *work) turn(document string) step {
+// open sets a trust policy that lets the client in.
+func (w *work) open(document string) step {
 	before := w.role.TrustPolicy
 	return step{
 		name:    "set trust policy of role " + w.name(),

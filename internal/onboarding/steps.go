@@ -26,6 +26,7 @@ type work struct {
 	client idp.Client // zero: does not exist
 	row    rolemap.Row
 	table  string      // mapping table; empty: none
+	former string      // mapping table that the row is to leave; empty: none
 	was    access.Mode // trust mode as the state remembers it; empty: not known
 	gone   string      // id of a client that is no more; empty: none is known
 
@@ -50,8 +51,11 @@ type work struct {
 // steps lists everything that may have to be done, in the order that keeps the promises: the lock first, the trust
 // policy only when all else stands, then what must not be taken away before.
 func (w *work) steps() []step {
-	steps := []step{w.createRole(), w.unlistGone(), w.unmapGone()}
-	steps = append(steps, w.fetchSecret())
+	steps := []step{w.createRole()}
+	if w.want.Disabled { // before anything else of the update grants more
+		steps = append(steps, w.revoke(), w.close())
+	}
+	steps = append(steps, w.unlistGone(), w.unmapGone(), w.fetchSecret())
 	for i, part := range w.c.clients.Parts() {
 		steps = append(steps, w.applyPart(part, i == 0))
 		if i == 0 {
@@ -60,14 +64,54 @@ func (w *work) steps() []step {
 	}
 	steps = append(steps, w.storeSecret(), w.recordSecret(), w.mapClient())
 	steps = append(steps, w.roleSettings()...)
-	steps = append(steps, w.policies()...)
+	// A boundary that comes is there before the policies, and one that goes is there until after them. Where one replaces
+	// another no order keeps old and new apart.
+	if w.want.PermissionsBoundary != "" {
+		steps = append(append(steps, w.boundary()), w.policies()...)
+	} else {
+		steps = append(append(steps, w.policies()...), w.boundary())
+	}
 	steps = append(steps, w.revoke())
-	return append(steps, w.listAudience(), w.commit(), w.await(), w.unlistAudience(), w.unmapClient(), w.markReady(), w.unstoreSecret())
+	return append(steps, w.listAudience(), w.commit(), w.await(), w.unlistAudience(), w.unmapClient(), w.unmapFormer(), w.markReady(), w.unstoreSecret())
 }
 
 func (w *work) name() string { return w.want.Name() }
 
 func (w *work) spec() idp.Spec { return w.want.client(w.id) }
+
+// close shuts the client out that the role lets in so far.
+func (w *work) close() step {
+	var before string
+	document := func() string {
+		trust, err := access.ParseTrust(w.role.TrustPolicy)
+		if err != nil {
+			return access.DenyAll()
+		}
+		trust.Disabled = true
+		return trust.Policy()
+	}
+	return step{
+		name:    "close trust policy of role " + w.name(),
+		needed:  func() bool { return !access.IsDenyAll(w.role.TrustPolicy) },
+		remains: "changed trust policy of role " + w.name(),
+		within:  theRole,
+		do: func(ctx context.Context) error {
+			before = w.role.TrustPolicy
+			closed := document()
+			err := w.c.roles.SetTrust(ctx, w.name(), closed)
+			if err == nil {
+				w.role.TrustPolicy = closed
+			}
+			return err
+		},
+		undo: func(ctx context.Context) error {
+			if w.adopted || before == "" {
+				before = access.DenyAll()
+			}
+			return w.c.roles.SetTrust(ctx, w.name(), before)
+		},
+	}
+}
 
 // commit lets the client in, or shuts it out where the server is disabled.
 func (w *work) commit() step {
@@ -148,8 +192,12 @@ func (w *work) markReady() step {
 		within:  theRole,
 		do: func(ctx context.Context) error {
 			before = w.role.Tags
-			w.claim.release()
-			return w.tag(ctx, entry())
+			until := w.claim.release() // or else its renewal could overtake this
+			err := w.tag(ctx, entry())
+			if err != nil {
+				w.claim.took(until)
+			}
+			return err
 		},
 		undo: func(ctx context.Context) error {
 			return w.restoreTags(ctx, before, slices.Sorted(maps.Keys(entry())))

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/apierror"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/rolemap"
 )
 
@@ -32,6 +33,33 @@ func (w *work) unmapClient() step {
 				return nil
 			}
 			return w.c.mappings.Put(ctx, w.table, before)
+		},
+	}
+}
+
+// unmapFormer deletes the client's row from a table that another has taken the place of, once that one has it.
+func (w *work) unmapFormer() step {
+	var before rolemap.Row
+	return step{
+		name:    "delete mapping row of " + w.name() + " from table " + w.former,
+		needed:  func() bool { return w.former != "" && w.client.Exists() },
+		remains: "missing mapping row of " + w.name() + " in table " + w.former,
+		do: func(ctx context.Context) error {
+			row, err := w.c.mappings.Read(ctx, w.former, w.c.rowKey(w.want.Issuer, w.client.ID))
+			if apierror.Is(err, apierror.NotFound) {
+				return nil
+			}
+			if err == nil {
+				before = row
+				err = w.c.mappings.Delete(ctx, w.former, row.ClientID, w.role.ARN)
+			}
+			return err
+		},
+		undo: func(ctx context.Context) error {
+			if before == (rolemap.Row{}) {
+				return nil
+			}
+			return w.c.mappings.Put(ctx, w.former, before)
 		},
 	}
 }

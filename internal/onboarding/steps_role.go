@@ -71,14 +71,17 @@ func (w *work) createRole() step {
 		undo: func(ctx context.Context) error {
 			// The name alone does not make the role ours: an attempt of unknown effect may have met another's.
 			role, err := w.c.roles.Read(ctx, w.name())
+			if apierror.Is(err, apierror.NotFound) { // a new role is not seen everywhere at once
+				role, err = insist(ctx, w.c, func() (iam.Role, error) { return w.c.roles.Read(ctx, w.name()) })
+			}
 			if apierror.Is(err, apierror.NotFound) {
 				return nil
 			}
 			if err != nil {
 				return err
 			}
-			if parseJournal(role.Tags).OnboardingID != w.id {
-				return nil
+			if j := parseJournal(role.Tags); j.OnboardingID != w.id || (j.Holder != "" && j.Holder != w.claim.holder) {
+				return nil // another onboarding, or another apply that goes on with this one
 			}
 			if err := w.dropFound(ctx); err != nil {
 				return err
@@ -158,27 +161,44 @@ func (w *work) adopt(ctx context.Context, taken error) error {
 	return nil
 }
 
-// roleSettings mends what a role has besides its policies. A new role is made with them.
-func (w *work) roleSettings() []step {
-	setting := func(what string, needed func() bool, do func(context.Context) error, undo func(ctx context.Context, before iam.Role) error) step {
-		var before iam.Role
-		return step{
-			name:    "set " + what + " of role " + w.name(),
-			needed:  needed,
-			remains: "changed " + what + " of role " + w.name(),
-			within:  theRole,
-			do: func(ctx context.Context) error {
-				before = w.role
-				return do(ctx)
-			},
-			undo: func(ctx context.Context) error {
-				if before.Name == "" { // it was not this run that set it
-					return nil
-				}
-				return undo(ctx, before)
-			},
-		}
+// setting mends one thing that a role has besides its policies.
+func (w *work) setting(what string, needed func() bool, do func(context.Context) error, undo func(ctx context.Context, before iam.Role) error) step {
+	var before iam.Role
+	return step{
+		name:    "set " + what + " of role " + w.name(),
+		needed:  needed,
+		remains: "changed " + what + " of role " + w.name(),
+		within:  theRole,
+		do: func(ctx context.Context) error {
+			before = w.role
+			return do(ctx)
+		},
+		undo: func(ctx context.Context) error {
+			if before.Name == "" { // it was not this run that set it
+				return nil
+			}
+			return undo(ctx, before)
+		},
 	}
+}
+
+// boundary mends the permissions boundary. A new role is made with it.
+func (w *work) boundary() step {
+	set := func(ctx context.Context, arn string) error {
+		err := w.c.roles.SetPermissionsBoundary(ctx, w.name(), arn)
+		if err == nil {
+			w.role.PermissionsBoundary = arn
+		}
+		return err
+	}
+	return w.setting("permissions boundary",
+		func() bool { return w.role.PermissionsBoundary != w.want.PermissionsBoundary },
+		func(ctx context.Context) error { return set(ctx, w.want.PermissionsBoundary) },
+		func(ctx context.Context, before iam.Role) error { return set(ctx, before.PermissionsBoundary) })
+}
+
+// roleSettings mends what a role has besides its policies and their boundary. A new role is made with them.
+func (w *work) roleSettings() []step {
 	duration := func(ctx context.Context, d time.Duration) error {
 		err := w.c.roles.SetMaxSessionDuration(ctx, w.name(), d, w.role.Description)
 		if err == nil {
@@ -186,29 +206,18 @@ func (w *work) roleSettings() []step {
 		}
 		return err
 	}
-	boundary := func(ctx context.Context, arn string) error {
-		err := w.c.roles.SetPermissionsBoundary(ctx, w.name(), arn)
-		if err == nil {
-			w.role.PermissionsBoundary = arn
-		}
-		return err
-	}
 	return []step{
-		setting("session duration",
+		w.setting("session duration",
 			func() bool { return w.role.MaxSessionDuration != w.want.MaxSessionDuration },
 			func(ctx context.Context) error { return duration(ctx, w.want.MaxSessionDuration) },
 			func(ctx context.Context, before iam.Role) error { return duration(ctx, before.MaxSessionDuration) }),
-		setting("permissions boundary",
-			func() bool { return w.role.PermissionsBoundary != w.want.PermissionsBoundary },
-			func(ctx context.Context) error { return boundary(ctx, w.want.PermissionsBoundary) },
-			func(ctx context.Context, before iam.Role) error { return boundary(ctx, before.PermissionsBoundary) }),
 		// New tags first, so that none that a policy's condition needs is ever missing.
-		setting("tags", func() bool { return len(w.newTags()) > 0 },
+		w.setting("tags", func() bool { return len(w.newTags()) > 0 },
 			func(ctx context.Context) error { return w.tag(ctx, w.newTags()) },
 			func(ctx context.Context, before iam.Role) error {
 				return w.restoreTags(ctx, before.Tags, slices.Sorted(maps.Keys(w.want.Tags)))
 			}),
-		setting("fewer tags", func() bool { return len(w.oldTags()) > 0 },
+		w.setting("fewer tags", func() bool { return len(w.oldTags()) > 0 },
 			func(ctx context.Context) error { return w.untag(ctx, w.oldTags()) },
 			func(ctx context.Context, before iam.Role) error {
 				return w.restoreTags(ctx, before.Tags, slices.Sorted(maps.Keys(userTags(before.Tags))))

@@ -132,10 +132,8 @@ func TestProtocol_disableServer(t *testing.T) {
 			resource.TestStep{Config: s.hcl(), ConfigPlanChecks: update, Check: works},
 			resource.TestStep{Config: s.hcl(), ExpectNonEmptyPlan: true, Check: resource.ComposeTestCheckFunc(
 				acting(t, "oidcs3_disable_server", which), acting(t, "oidcs3_disable_server", which), shutOut(&earlier))},
-			resource.TestStep{RefreshState: true, ExpectNonEmptyPlan: true},
 			resource.TestStep{Config: off.hcl(), ConfigPlanChecks: in(plancheck.ResourceActionNoop), Check: shutOut(&earlier)},
 			resource.TestStep{Config: off.hcl(), ExpectNonEmptyPlan: true, Check: resource.ComposeTestCheckFunc(alone("oidcs3_enable_server"), works)},
-			resource.TestStep{RefreshState: true, ExpectNonEmptyPlan: true},
 			resource.TestStep{Config: s.hcl(), ConfigPlanChecks: in(plancheck.ResourceActionNoop), Check: works},
 		)
 	})

@@ -113,7 +113,7 @@ func (r *serverAccess) adopted(ctx context.Context, role iam.Role, server onboar
 		MaxSessionDuration:   types.Int64Value(int64(role.MaxSessionDuration / time.Second)),
 		PermissionsBoundary:  optional(role.PermissionsBoundary),
 		AllowPrefixOverlap:   types.BoolValue(false),
-		Enabled:              types.BoolValue(!trust.Disabled),
+		Enabled:              types.BoolValue(!onboarding.ShutOut(role)),
 		WaitForAccess:        types.BoolValue(true),
 		DeletionProtection:   types.BoolValue(false),
 		Tags:                 types.MapNull(types.StringType),

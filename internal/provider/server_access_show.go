@@ -52,8 +52,7 @@ func (m *serverAccessModel) showRole(ctx context.Context, role iam.Role, journal
 	if m.TrustPolicy.IsNull() || !access.Equivalent(m.TrustPolicy.ValueString(), role.TrustPolicy) {
 		m.TrustPolicy = types.StringValue(role.TrustPolicy)
 	}
-	trust, err := access.ParseTrust(role.TrustPolicy)
-	m.Enabled = types.BoolValue(err != nil || !trust.Disabled)
+	m.Enabled = types.BoolValue(!onboarding.ShutOut(role))
 	m.MaxSessionDuration = types.Int64Value(int64(role.MaxSessionDuration / time.Second))
 	m.PermissionsBoundary = optional(role.PermissionsBoundary)
 	var named map[string]string
