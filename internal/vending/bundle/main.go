@@ -67,7 +67,7 @@ func build(ctx context.Context, arch, version string) (binary []byte, err error)
 	defer func() { _ = os.RemoveAll(dir) }()
 	file := filepath.Join(dir, "bootstrap")
 	// -trimpath and an empty build id take the machine out of the binary; lambda.norpc leaves out the old runtime go1.x.
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "lambda.norpc", //nolint:gosec // flags of our own
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=auto", "-tags", "lambda.norpc", //nolint:gosec // flags of our own
 		"-ldflags", "-s -w -buildid= -X main.version="+version, "-o", file, command)
 	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+arch, "CGO_ENABLED=0", "GOARM64=v8.0", "GOAMD64=v1", "GOFLAGS=")
 	cmd.Stderr = os.Stderr
