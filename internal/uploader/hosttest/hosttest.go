@@ -101,7 +101,7 @@ func (h *Host) role(t *testing.T, env map[string]string, clientID string) {
 		issuer+":sub", clientID+"@clients", issuer+":aud", env["OIDCS3_SANDBOX_AUTH0_AUDIENCE"])
 	policy := fmt.Sprintf(`{"Version":"2012-10-17","Statement":[
 		{"Effect":"Allow","Action":["s3:PutObject","s3:GetObject","s3:DeleteObject","s3:AbortMultipartUpload","s3:ListMultipartUploadParts"],"Resource":"arn:aws:s3:::%[1]s/%[2]s*"},
-		{"Effect":"Allow","Action":["s3:ListBucket","s3:ListBucketMultipartUploads"],"Resource":"arn:aws:s3:::%[1]s","Condition":{"StringLike":{"s3:prefix":"%[2]s*"}}}]}`, h.Bucket, Prefix)
+		{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::%[1]s","Condition":{"StringLike":{"s3:prefix":"%[2]s*"}}}]}`, h.Bucket, Prefix)
 	client := iam.NewFromConfig(aws.Config{Region: env["AWS_REGION"], BaseEndpoint: aws.String(env["AWS_ENDPOINT_URL"]), HTTPClient: h.Client(),
 		Credentials: credentials.NewStaticCredentialsProvider(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], "")})
 	name := "oidc-s3-dev-" + Server
