@@ -245,7 +245,7 @@ func TestProtocol_moveFromRole(t *testing.T) {
 	const aws = "registry.terraform.io/hashicorp/aws"
 	state := encoded(t, object{"id": made.role(), "name": made.role(), "arn": made.roleARN, "tags": object{"Server": made.name}, "max_session_duration": 3600,
 		"assume_role_policy": "{}", "inline_policy": []any{}})
-	for _, address := range []string{aws, "registry.opentofu.org/hashicorp/aws"} {
+	for _, address := range []string{aws, "registry.opentofu.org/hashicorp/aws", "aws"} {
 		moved := move(address, "aws_iam_role", state)
 		w.sound(moved.Diagnostics)
 		values, identified := w.refresh(moved.TargetState, moved.TargetIdentity, moved.TargetPrivate)

@@ -42,7 +42,9 @@ type movedRole struct {
 }
 
 func moveRole(ctx context.Context, req resource.MoveStateRequest, resp *resource.MoveStateResponse) {
-	if req.SourceTypeName != "aws_iam_role" || !strings.HasSuffix(req.SourceProviderAddress, "/hashicorp/aws") {
+	// OpenTofu 1.11 tells the provider that the type's name implies, "aws", where Terraform tells the address.
+	address := req.SourceProviderAddress
+	if req.SourceTypeName != "aws_iam_role" || address != "aws" && !strings.HasSuffix(address, "/hashicorp/aws") {
 		return
 	}
 	var role movedRole
