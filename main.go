@@ -28,7 +28,7 @@ func main() {
 	showVersion := flag.Bool("version", false, "print the version and exit")
 	flag.Parse()
 	if *showVersion {
-		fmt.Println(buildinfo.Line("terraform-provider-oidcs3", version))
+		_, _ = fmt.Fprintln(os.Stdout, buildinfo.Line("terraform-provider-oidcs3", version))
 		return
 	}
 	var options []tf6server.ServeOpt

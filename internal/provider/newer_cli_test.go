@@ -66,7 +66,10 @@ action "oidcs3_enable_server" "it" {
 }
 `)
 	variables := []string{"-input=false", "-no-color", "-var=auth0=" + identityOf(w.clouds, "auth0"), `-var=servers={"web-01":"write"}`}
-	run := func(args ...string) string { t.Helper(); return string(w.terraform(dir, append(args, variables...)...)) }
+	run := func(args ...string) string {
+		t.Helper()
+		return string(w.terraform(dir, append(args, variables...)...))
+	}
 	invoke := func(action, says string) {
 		t.Helper()
 		if out := run("apply", "-auto-approve", "-invoke=action."+action+".it"); !strings.Contains(out, says) {
