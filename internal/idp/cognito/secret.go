@@ -51,6 +51,9 @@ func (p *Provider) revertSecret(ctx context.Context, c *idp.Client, before idp.C
 	if !before.Exists() {
 		return nil // the client goes as a whole
 	}
+	if before.SecretID == "" && c.SecretID == "" {
+		return nil // applySecret learns which secret is in use before it changes anything: it has changed nothing
+	}
 	all, err := p.secrets(ctx, c.ID)
 	if apierror.Is(err, apierror.NotFound) {
 		return nil

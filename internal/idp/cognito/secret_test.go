@@ -83,7 +83,8 @@ func TestLostSecretMakesRoom(t *testing.T) {
 	}
 }
 
-// TestUnknownSecretIsKept: of two secrets, none is deleted while it is not known which the server uses.
+// TestUnknownSecretIsKept: of two secrets, none is deleted while it is not known which the server uses, neither by the
+// rotation, which is refused, nor by its undo.
 func TestUnknownSecretIsKept(t *testing.T) {
 	t.Parallel()
 	w := open(t)
@@ -97,6 +98,13 @@ func TestUnknownSecretIsKept(t *testing.T) {
 	imported.SecretID = ""
 	if err := rotation.Apply(t.Context(), &imported, spec()); !apierror.Is(err, apierror.Conflict) {
 		t.Errorf("of two unknown secrets one was replaced: %v", err)
+	}
+	before := imported
+	if err := rotation.Revert(t.Context(), &imported, before); err != nil {
+		t.Errorf("the refused rotation's undo: %v", err)
+	}
+	if imported.SecretID != "" {
+		t.Error("the undo claims to know which secret is in use")
 	}
 	if w.token(c, "s3/upload") != http.StatusOK {
 		t.Error("the secret is not valid any more")
