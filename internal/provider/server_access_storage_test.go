@@ -129,9 +129,10 @@ func TestAccServerAccess_storedSecret(t *testing.T) {
 	})
 }
 
-// TestAccServerAccess_storedSecretDrifts deletes and overwrites the stored secret behind Terraform's back.
+// TestAccServerAccess_storedSecretDrifts deletes and overwrites the stored secret behind Terraform's back, for good and as the
+// console does, with a recovery window. The published policies suffice to mend it.
 func TestAccServerAccess_storedSecretDrifts(t *testing.T) {
-	s, last := server{name: "stored-drift"}, ""
+	s, last := server{name: "stored-drift", provider: limited(t, "terraform-stored-drift", auth0Scopes, "terraform.json", "terraform-secrets.json")}, ""
 	name := aws.String("oidc-s3-dev-" + s.name + "/client-secret")
 	vault := func() *secretsmanager.Client {
 		cfg, err := config.LoadDefaultConfig(t.Context())
@@ -145,6 +146,11 @@ func TestAccServerAccess_storedSecretDrifts(t *testing.T) {
 		resource.TestStep{Config: config, Check: works("secretsmanager", &last, true)},
 		resource.TestStep{Config: config, ConfigPlanChecks: in(plancheck.ResourceActionUpdate), Check: works("secretsmanager", &last, false), PreConfig: func() {
 			if _, err := vault().DeleteSecret(t.Context(), &secretsmanager.DeleteSecretInput{SecretId: name, ForceDeleteWithoutRecovery: aws.Bool(true)}); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		resource.TestStep{Config: config, ConfigPlanChecks: in(plancheck.ResourceActionUpdate), Check: works("secretsmanager", &last, false), PreConfig: func() {
+			if _, err := vault().DeleteSecret(t.Context(), &secretsmanager.DeleteSecretInput{SecretId: name}); err != nil {
 				t.Fatal(err)
 			}
 		}},

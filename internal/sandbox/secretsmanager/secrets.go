@@ -270,9 +270,12 @@ func (s *Service) deleteSecret(c *awsjson.Call) (any, error) {
 	at := now.Add(time.Duration(days) * 24 * time.Hour)
 	if in.ForceDeleteWithoutRecovery { // also where it is scheduled already
 		at = now
-		if !s.secrets.Delete(found.name) {
-			return nil, notFound()
-		}
+		err = s.secrets.Update(found.name, func(old secret, exists bool) (secret, bool, error) {
+			if exists && !old.erasing {
+				old.erasing, old.deletion = true, now.Add(s.cfg.Erasing)
+			}
+			return old, exists && !s.isGone(old), nil
+		})
 	} else {
 		err = s.change(found.name, func(old secret) (secret, error) {
 			old.deletion = at
@@ -297,6 +300,9 @@ func (s *Service) restoreSecret(c *awsjson.Call) (any, error) {
 	err = s.secrets.Update(found.name, func(old secret, exists bool) (secret, bool, error) {
 		if !exists || s.isGone(old) {
 			return old, exists, notFound()
+		}
+		if old.erasing {
+			return old, true, invalidRequest("You can't perform this operation on the secret because it was deleted.")
 		}
 		old.deletion = time.Time{}
 		return old, true, nil

@@ -140,6 +140,39 @@ func TestDeletion(t *testing.T) {
 	}
 }
 
+// TestErasing: the name of what is deleted for good comes free a while later.
+func TestErasing(t *testing.T) {
+	t.Parallel()
+	w := &world{}
+	server := awsjsontest.Serve(t, func(guard authz.Guard) http.Handler {
+		return secretsmanager.New(secretsmanager.Config{Now: w.now, Erasing: time.Minute, AccountID: awsjsontest.Account, Region: awsjsontest.Region,
+			Partition: awsjsontest.Partition, Guard: guard})
+	})
+	ctx, c, name := t.Context(), sdk.NewFromConfig(server.Admin()), aws.String("s")
+	create := func() error {
+		_, err := c.CreateSecret(ctx, &sdk.CreateSecretInput{Name: name, SecretString: aws.String("v")})
+		return err
+	}
+	if err := create(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.DeleteSecret(ctx, &sdk.DeleteSecretInput{SecretId: name, ForceDeleteWithoutRecovery: aws.Bool(true)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := create(); awsjsontest.Code(err) != "InvalidRequestException" {
+		t.Errorf("create at once: %v", err)
+	}
+	if _, err := c.RestoreSecret(ctx, &sdk.RestoreSecretInput{SecretId: name}); awsjsontest.Code(err) != "InvalidRequestException" {
+		t.Errorf("restore of what is deleted for good: %v", err)
+	}
+	w.mu.Lock()
+	w.ahead = time.Minute
+	w.mu.Unlock()
+	if err := create(); err != nil {
+		t.Errorf("create a minute later: %v", err)
+	}
+}
+
 func TestGuard(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

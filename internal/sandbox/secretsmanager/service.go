@@ -30,6 +30,9 @@ type Config struct {
 	Region    string
 	Partition string
 	Guard     authz.Guard
+	// Erasing is how long a secret that is deleted for good keeps its name, beyond recovery. AWS says "a short delay".
+	// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DeleteSecret.html
+	Erasing time.Duration
 }
 
 // Service is Secrets Manager's API.
@@ -48,6 +51,7 @@ type secret struct {
 	tags             map[string]string
 	created, changed time.Time
 	deletion         time.Time // when the recovery window ends; zero: not scheduled
+	erasing          bool      // it is deleted for good: there is no window, deletion is when it is gone
 	versions         []version // newest last
 }
 
