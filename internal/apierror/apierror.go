@@ -19,7 +19,7 @@ const (
 	NotFound                    // the object (or its parent) does not exist
 	Exists                      // an object of that unique name or key exists already
 	Conflict                    // refused for the state the object is in: nothing happened
-	Throttled                   // refused for its rate, after the adapter's own retries: nothing happened
+	Throttled                   // refused for its rate or for others' calls, after the adapter's own retries: nothing happened
 	Unavailable                 // never reached the service: nothing happened
 	Ambiguous                   // sent, and no answer that settles it (time-out, reset, 5xx): it may have taken effect
 )

@@ -61,6 +61,11 @@ var kinds = map[string]apierror.Kind{
 	"ProvisionedThroughputExceededException": apierror.Throttled,
 	"SlowDown":                               apierror.Throttled,
 
+	// Somebody else changes the object at the same moment: "Wait a few minutes and submit your request again", as with a rate.
+	// https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html#API_CreateRole_Errors
+	"ConcurrentModification":          apierror.Throttled,
+	"ConcurrentModificationException": apierror.Throttled,
+
 	"AccessDenied":                   apierror.Denied,
 	"AccessDeniedException":          apierror.Denied,
 	"UnauthorizedOperation":          apierror.Denied,
@@ -89,8 +94,6 @@ var kinds = map[string]apierror.Kind{
 	"ParameterAlreadyExists":  apierror.Exists,
 
 	"DeleteConflict":                  apierror.Conflict,
-	"ConcurrentModification":          apierror.Conflict,
-	"ConcurrentModificationException": apierror.Conflict,
 	"EntityTemporarilyUnmodifiable":   apierror.Conflict,
 	"UnmodifiableEntity":              apierror.Conflict,
 	"ConditionalCheckFailedException": apierror.Conflict,

@@ -62,6 +62,9 @@ func TestFrom(t *testing.T) {
 		"408":                  {code(408, "Unknown"), apierror.Ambiguous},
 		"429":                  {code(429, "Unknown"), apierror.Throttled},
 		"throttled":            {code(400, "Throttling"), apierror.Throttled},
+		"at the same time":     {code(409, "ConcurrentModification"), apierror.Throttled},
+		"at once, modelled":    {code(409, "ConcurrentModificationException"), apierror.Throttled},
+		"conflict":             {code(409, "Unknown"), apierror.Conflict},
 		"denied":               {code(403, "AccessDenied"), apierror.Denied},
 		"expired":              {code(400, "ExpiredTokenException"), apierror.Denied},
 		"403":                  {code(403, "Unknown"), apierror.Denied},
@@ -124,7 +127,8 @@ func TestAttempts(t *testing.T) {
 	}
 }
 
-// TestPatient has a call refused over and over: for its rate for minutes, for anything else as often as the SDK would.
+// TestPatient has a call refused over and over: for its rate, or for a change at the same time, for minutes; for anything else
+// as often as the SDK would.
 func TestPatient(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -133,6 +137,7 @@ func TestPatient(t *testing.T) {
 		shortest, max time.Duration
 	}{
 		"throttled":   {code(400, "Throttling"), 20, 40, 2 * time.Minute, 8 * time.Minute},
+		"concurrent":  {code(409, "ConcurrentModification"), 20, 40, 2 * time.Minute, 8 * time.Minute},
 		"unavailable": {code(503, "ServiceUnavailable"), 4, 4, 0, time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -157,5 +162,29 @@ func TestPatient(t *testing.T) {
 				t.Errorf("%d attempts in %v", attempts, waited)
 			}
 		})
+	}
+}
+
+// TestWhileThrottled: a create that IAM refused since others change the same object is made again, and once it is through, once.
+func TestWhileThrottled(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		refusal error
+		calls   int
+	}{
+		"rate":       {code(400, "Throttling"), 3},
+		"concurrent": {code(409, "ConcurrentModification"), 3},
+		"in use":     {code(409, "DeleteConflict"), 1},
+	} {
+		calls := 0
+		err := awserror.WhileThrottled(t.Context(), func(context.Context, time.Duration) error { return nil }, func() error {
+			if calls++; calls < 3 {
+				return awserror.From("iam", "CreateRole", "role x", c.refusal)
+			}
+			return nil
+		})
+		if calls != c.calls || (err == nil) != (c.calls == 3) {
+			t.Errorf("%s: %d calls, %v", name, calls, err)
+		}
 	}
 }

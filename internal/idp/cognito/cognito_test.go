@@ -419,7 +419,7 @@ func TestUpdateIsRepeated(t *testing.T) {
 	}{
 		"500":             {fault{status: 500, code: "InternalErrorException"}, 0},
 		"closed":          {fault{after: true}, 0},
-		"concurrent":      {fault{status: 400, code: "ConcurrentModificationException", forever: true}, apierror.Conflict},
+		"concurrent":      {fault{status: 400, code: "ConcurrentModificationException", forever: true}, apierror.Throttled},
 		"500 for ever":    {fault{status: 500, code: "InternalErrorException", forever: true}, apierror.Ambiguous},
 		"closed for ever": {fault{forever: true}, apierror.Ambiguous},
 	} {
