@@ -156,13 +156,7 @@ func (r *serverAccess) Update(ctx context.Context, req resource.UpdateRequest, r
 	if err != nil {
 		resp.Diagnostics.Append(diagnose("Server access was not updated", err)...)
 		if leftBehind(err) && outcome.Client.Exists() { // never lose a client that stayed, nor its secret
-			if prior.ClientID.ValueString() != outcome.Client.ID {
-				prior.ClientSecret = types.StringNull() // it was the other's
-			}
-			prior.setClient(i.kind, want, outcome.Client)
-			if want.Storage == onboarding.State || prior.storage() == onboarding.State {
-				prior.ClientSecret = optional(outcome.Client.Secret.Reveal())
-			}
+			prior.keep(i.kind, want, outcome.Client)
 			ref.SecretID = outcome.Client.SecretID
 			resp.Diagnostics.Append(remember(ctx, resp.Private, ref)...)
 			resp.Diagnostics.Append(resp.State.Set(ctx, &prior)...)
@@ -242,6 +236,18 @@ func (m *serverAccessModel) finish(i identity, want onboarding.Resolved, outcome
 	}
 	m.setSecretARN(outcome.SecretARN)
 	m.nullUnknown()
+}
+
+// keep writes the client that a failed update has left into the state from before it. The same client's secret stays where
+// the outcome has none: it may be valid yet, as where an update that was to end it stopped half-way.
+func (m *serverAccessModel) keep(kind idp.Kind, want onboarding.Resolved, client idp.Client) {
+	if m.ClientID.ValueString() != client.ID {
+		m.ClientSecret = types.StringNull() // it was the other's
+	}
+	m.setClient(kind, want, client)
+	if client.Secret != "" && (want.Storage == onboarding.State || m.storage() == onboarding.State) {
+		m.ClientSecret = types.StringValue(client.Secret.Reveal())
+	}
 }
 
 func (m *serverAccessModel) setSecret(want onboarding.Resolved, client idp.Client) {
