@@ -35,6 +35,25 @@ func ValidateName(project, environment, server string) error {
 	return nil
 }
 
+// ValidateParameterName checks that a secret of the role can be a parameter /{role}/… of the Parameter Store, which takes fewer
+// names than IAM: ASCII letters, digits and _.- that do not begin with "aws" or "ssm" in any case, behind the slash neither.
+// https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
+// https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html
+func ValidateParameterName(role string) error {
+	for _, r := range role {
+		if !isNameCharacter(r) || strings.ContainsRune("+=@", r) {
+			return fmt.Errorf("role name %q contains %q, which the Parameter Store does not take", role, r)
+		}
+	}
+	lower := strings.ToLower(role)
+	for _, reserved := range []string{"aws", "ssm"} {
+		if strings.HasPrefix(lower, reserved) {
+			return fmt.Errorf("role name %q begins with %q, which the Parameter Store keeps for AWS", role, role[:len(reserved)])
+		}
+	}
+	return nil
+}
+
 // validateName checks for the characters that role names ([\w+=,.@-], \w being ASCII) and the values of IAM tags
 // (letters, digits, blank and _.:/=+-@) have in common.
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html, API_Tag.html

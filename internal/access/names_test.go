@@ -39,6 +39,14 @@ func TestNames(t *testing.T) {
 	}
 }
 
+func TestValidateParameterName(t *testing.T) {
+	t.Parallel()
+	check(t, ValidateParameterName, map[string]string{
+		"oidc-s3-dev-web-01": "", "a.b_c-d": "", "my-aws-dev-ssm": "", "a+b": `'+'`, "a=b": `'='`, "a@b": `'@'`, "a b": `' '`, "bär": `'ä'`,
+		"aws-dev-web-01": `"aws"`, "AwSome-dev-web-01": `"AwS"`, "ssm-dev-web-01": `"ssm"`, "SSM": `"SSM"`,
+	})
+}
+
 func TestValidatePrefix(t *testing.T) {
 	t.Parallel()
 	check(t, ValidatePrefix, map[string]string{

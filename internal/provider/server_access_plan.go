@@ -135,6 +135,7 @@ func (p *planning) run(ctx context.Context) diag.Diagnostics {
 		diags.AddAttributeError(path.Root("server_name"), "Name too long", sentence(err))
 		return diags
 	}
+	p.parameterName(&diags)
 	i, known, more := p.plan.identity(ctx)
 	diags.Append(more...)
 	if diags.HasError() {

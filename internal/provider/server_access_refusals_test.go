@@ -46,6 +46,12 @@ func TestAccServerAccess_badArguments(t *testing.T) {
 		"no identity provider":   {strings.NewReplacer("auth0 = {", "tags = {").Replace(with(func(*server) {}).hcl()), `auth0`},
 		"key without its method": {with(func(s *server) { s.more = "client_authentication = { public_key_pem = <<-E\n" + publicKey(t) + "E\n}" }).hcl(), `Public key without use`},
 		"method without its key": {with(func(s *server) { s.more = `client_authentication = { method = "private_key_jwt" }` }).hcl(), `Public key missing`},
+		"name that is no parameter's": {with(func(s *server) {
+			s.name, s.more = "a+b", `client_authentication = { secret_storage = "ssm" }`
+		}).hcl(), `Parameter Store takes no such name.*with oidcs3_server_access.this.*contains '\+'`},
+		"project that no parameter has": {with(func(s *server) {
+			s.provider, s.more = "environment = \"dev\"\nproject = \"ssm\"", `client_authentication = { secret_storage = "ssm" }`
+		}).hcl(), `Parameter Store takes no such name`},
 		"private key": {with(func(s *server) {
 			s.more = "client_authentication = { method = \"private_key_jwt\", public_key_pem = \"-----BEGIN PRIVATE KEY-----\\nAAAA\\n-----END PRIVATE KEY-----\" }"
 		}).hcl(), `must stay on the server`},

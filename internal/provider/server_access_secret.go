@@ -1,8 +1,11 @@
 package provider
 
 import (
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/onboarding"
 )
@@ -47,4 +50,16 @@ func (p *planning) secretARN() {
 		}
 	}
 	m.ClientAuthentication = replaced(m.ClientAuthentication, "secret_arn", arn)
+}
+
+// parameterName refuses the Parameter Store where it does not take the server's name.
+func (p *planning) parameterName(diags *diag.Diagnostics) {
+	if p.plan.storage() != onboarding.ParameterStore {
+		return
+	}
+	err := access.ValidateParameterName(access.Name(p.clouds.settings.project, p.plan.Environment.ValueString(), p.plan.ServerName.ValueString()))
+	if err != nil {
+		diags.AddAttributeError(path.Root("client_authentication").AtName("secret_storage"), "Parameter Store takes no such name",
+			sentence(err)+" Keep the client secret in secretsmanager, which does, or change the name.")
+	}
 }
