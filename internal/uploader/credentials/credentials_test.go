@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -38,7 +40,7 @@ func (t *tokens) Replace(context.Context, token.Token) (token.Token, error) {
 	return token.Token{Value: "d.e.f"}, nil
 }
 
-// fakeSTS answers with the codes in turn, and then with credentials.
+// fakeSTS answers with the codes in turn, each with a message behind a colon or "no", and then with credentials.
 type fakeSTS struct {
 	codes []string
 	asked int
@@ -47,7 +49,10 @@ type fakeSTS struct {
 func (f *fakeSTS) AssumeRoleWithWebIdentity(_ context.Context, in *sts.AssumeRoleWithWebIdentityInput, _ ...func(*sts.Options)) (*sts.AssumeRoleWithWebIdentityOutput, error) {
 	f.asked++
 	if len(f.codes) > 0 {
-		code := f.codes[0]
+		code, message, told := strings.Cut(f.codes[0], ": ")
+		if !told {
+			message = "no"
+		}
 		f.codes = f.codes[1:]
 		status := 400
 		if code == "InternalFailure" {
@@ -55,7 +60,7 @@ func (f *fakeSTS) AssumeRoleWithWebIdentity(_ context.Context, in *sts.AssumeRol
 		}
 		return nil, &awshttp.ResponseError{RequestID: "r1", ResponseError: &smithyhttp.ResponseError{
 			Response: &smithyhttp.Response{Response: &http.Response{StatusCode: status}},
-			Err:      &smithy.GenericAPIError{Code: code, Message: "no"}}}
+			Err:      &smithy.GenericAPIError{Code: code, Message: message}}}
 	}
 	return &sts.AssumeRoleWithWebIdentityOutput{Credentials: &types.Credentials{AccessKeyId: in.RoleSessionName, SecretAccessKey: aws.String("s"),
 		SessionToken: aws.String("t"), Expiration: aws.Time(start.Add(time.Hour))}}, nil
@@ -63,6 +68,7 @@ func (f *fakeSTS) AssumeRoleWithWebIdentity(_ context.Context, in *sts.AssumeRol
 
 func TestSTS(t *testing.T) {
 	t.Parallel()
+	const keyless = CodeInvalidIdentityToken + ": Couldn't retrieve verification key from your identity provider,  please reference AssumeRoleWithWebIdentity documentation for requirements"
 	for name, tc := range map[string]struct {
 		codes            []string
 		asked, replaced  int
@@ -75,6 +81,13 @@ func TestSTS(t *testing.T) {
 		"expired twice":     {[]string{CodeExpiredToken, CodeExpiredToken}, 2, 1, true, false},
 		"denied":            {[]string{CodeAccessDenied, ""}, 1, 0, true, false},
 		"broken":            {[]string{"InternalFailure"}, 1, 0, false, true},
+		"idp away":          {slices.Repeat([]string{CodeIDPCommunication}, 4), 4, 0, false, true},
+		"keys away":         {slices.Repeat([]string{keyless}, 4), 4, 0, false, true},
+		"keys away a while": {[]string{keyless, keyless}, 3, 0, false, false},
+		"wrong token":       {[]string{CodeInvalidIdentityToken + ": Incorrect token audience", ""}, 1, 0, true, false},
+		"throttled":         {[]string{"Throttling"}, 1, 0, false, true},
+		"throttled too":     {[]string{"ThrottlingException"}, 1, 0, false, true},
+		"slow request":      {[]string{"RequestTimeout"}, 1, 0, false, true},
 	} {
 		source, client := &tokens{}, &fakeSTS{codes: tc.codes}
 		policy := retry.Policy{Attempts: 4, Base: 1, Cap: 1, Jitter: func(time.Duration) time.Duration { return 0 }, Sleep: func(context.Context, time.Duration) error { return nil }}
@@ -90,6 +103,40 @@ func TestSTS(t *testing.T) {
 		}
 		if text := fmt.Sprint(err); strings.Contains(text, "a.b.c") || (tc.refused && !strings.Contains(text, "(request r1)")) {
 			t.Errorf("%s: %s", name, text)
+		}
+	}
+}
+
+// TestVending: what the API says of the client is a refusal, and what it says of its own state is none.
+func TestVending(t *testing.T) {
+	t.Parallel()
+	for status, tc := range map[int]struct {
+		asked, replaced int
+		refused         bool
+	}{
+		http.StatusUnauthorized:        {2, 1, true},
+		http.StatusForbidden:           {1, 0, true},
+		http.StatusRequestTimeout:      {4, 0, false},
+		http.StatusTooManyRequests:     {4, 0, false},
+		http.StatusInternalServerError: {4, 0, false},
+		http.StatusBadGateway:          {4, 0, false},
+		http.StatusServiceUnavailable:  {4, 0, false},
+	} {
+		asked := 0
+		api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			asked++
+			w.WriteHeader(status)
+			_, _ = fmt.Fprint(w, `{"code":"Some","message":"no"}`)
+		}))
+		source := &tokens{}
+		policy := retry.Policy{Attempts: 4, Base: 1, Cap: 1, Jitter: func(time.Duration) time.Duration { return 0 }, Sleep: func(context.Context, time.Duration) error { return nil }}
+		v := &Vending{URL: api.URL, Client: api.Client(), Tokens: source, Policy: policy, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+		_, err := v.Retrieve(t.Context())
+		api.Close()
+		var refused *Refused
+		var away *Unavailable
+		if errors.As(err, &refused) != tc.refused || errors.As(err, &away) == tc.refused || asked != tc.asked || source.replaced != tc.replaced {
+			t.Errorf("%d: %v after %d calls and %d new tokens", status, err, asked, source.replaced)
 		}
 	}
 }

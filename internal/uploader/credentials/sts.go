@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsretry "github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
@@ -42,8 +45,8 @@ type STS struct {
 }
 
 // Retrieve implements aws.CredentialsProvider. STS fetches the provider's keys by itself, so its word that it could
-// not (IDPCommunicationError) or that it does not know the key yet (IDPRejectedClaim) is worth a bounded retry; an
-// expired token is replaced once; a denial stands.
+// not (IDPCommunicationError, and InvalidIdentityToken with noKey in its text) or that it does not know the key yet
+// (IDPRejectedClaim) is worth a bounded retry; an expired token is replaced once; a denial stands.
 func (s *STS) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	t, err := s.Tokens.Token(ctx)
 	if err != nil {
@@ -70,7 +73,7 @@ func (s *STS) assume(ctx context.Context, t token.Token) (aws.Credentials, error
 			RoleSessionName:  aws.String(s.Session),
 			WebIdentityToken: aws.String(t.Value.Reveal()),
 		})
-		if hasCode(err, CodeIDPCommunication, CodeIDPRejectedClaim) {
+		if keysMissing(err) || hasCode(err, CodeIDPRejectedClaim) {
 			return &retry.Again{Err: err}
 		}
 		return err
@@ -94,22 +97,35 @@ func (s *STS) classify(ctx context.Context, t token.Token, err error) error {
 	}
 	var api smithy.APIError
 	var resp *awshttp.ResponseError
-	if !errors.As(err, &api) || !errors.As(err, &resp) || retry.Transient(resp.HTTPStatusCode()) {
+	if !errors.As(err, &api) || !errors.As(err, &resp) || retry.Transient(resp.HTTPStatusCode()) || passing(err) {
 		return &Unavailable{Service: ServiceSTS, Err: err}
 	}
 	return &Refused{Service: ServiceSTS, Role: s.Role, Status: resp.HTTPStatusCode(), Code: api.ErrorCode(), Message: api.ErrorMessage(),
 		RequestID: resp.ServiceRequestID(), Claims: peek(t)}
 }
 
+// noKey is in the text of an InvalidIdentityToken that says nothing of the token: STS could not get at the provider's keys
+// at that moment. Other texts of that code are refusals.
+// https://github.com/aws/aws-cli/issues/7194
+const noKey = "retrieve verification key"
+
+// keysMissing reports whether STS could not fetch the identity provider's keys.
+func keysMissing(err error) bool {
+	var api smithy.APIError
+	return hasCode(err, CodeIDPCommunication) ||
+		hasCode(err, CodeInvalidIdentityToken) && errors.As(err, &api) && strings.Contains(strings.ToLower(api.ErrorMessage()), noKey)
+}
+
+// passing reports answers that say nothing of the request, although their status is that of a refusal: STS has too much to
+// do (400 Throttling), or the provider's keys are out of its reach. The SDK has repeated the former by itself already.
+// https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
+func passing(err error) bool {
+	throttled := awsretry.ThrottleErrorCode{Codes: awsretry.DefaultThrottleErrorCodes}
+	late := awsretry.RetryableErrorCode{Codes: awsretry.DefaultRetryableErrorCodes}
+	return keysMissing(err) || throttled.IsErrorThrottle(err) == aws.TrueTernary || late.IsErrorRetryable(err) == aws.TrueTernary
+}
+
 func hasCode(err error, codes ...string) bool {
 	var api smithy.APIError
-	if !errors.As(err, &api) {
-		return false
-	}
-	for _, c := range codes {
-		if api.ErrorCode() == c {
-			return true
-		}
-	}
-	return false
+	return errors.As(err, &api) && slices.Contains(codes, api.ErrorCode())
 }

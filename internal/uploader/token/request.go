@@ -18,6 +18,9 @@ import (
 // answerLimit bounds what is read of an answer; STS takes tokens of up to 20,000 characters.
 const answerLimit = 256 << 10
 
+// busy says that the server is overloaded or under maintenance (RFC 6749, 4.1.2.1), whatever the status beside it.
+const busy = "temporarily_unavailable"
+
 // answer is the token endpoint's answer, success or not (RFC 6749, 5.1 and 5.2).
 type answer struct {
 	AccessToken string      `json:"access_token"`
@@ -46,7 +49,7 @@ func (s *Source) request(ctx context.Context) (Token, error) {
 	var a answer
 	malformed := json.Unmarshal(body, &a)
 	switch {
-	case retry.Transient(resp.StatusCode):
+	case retry.Transient(resp.StatusCode), a.Error == busy:
 		err := fmt.Errorf("status %d %s", resp.StatusCode, clean(a.Error))
 		return Token{}, &retry.Again{Err: err, After: retry.After(resp.Header, s.now())}
 	case resp.StatusCode >= 400:
