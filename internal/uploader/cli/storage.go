@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/config"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/credentials"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/journal"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/retry"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/transfer"
@@ -38,7 +39,8 @@ func (a *app) storage(cfg config.Config, provider aws.CredentialsProvider, sdk a
 	}
 	client := a.s3(sdk, cached)
 	s := session{config: cfg, scope: scope(client, cfg)}
-	o.Log, o.Warn, o.Now, o.Renew, o.Scope = a.log, a.warn, a.Now, cached.Invalidate, s.scope
+	o.Log, o.Warn, o.Now, o.Scope = a.log, a.warn, a.Now, s.scope
+	o.Renew = func() {} // the client has dropped what expired, see Memory.Watch: the request is worth another attempt
 	o.Retry = retry.Policy{Attempts: transfer.DefaultAttempts, Base: 500 * time.Millisecond, Cap: 20 * time.Second, Sleep: retry.Sleep, Jitter: retry.FullJitter}
 	if most := client.Options().Retryer.MaxAttempts(); a.Getenv("AWS_MAX_ATTEMPTS") != "" && most > 0 {
 		o.Retry.Attempts = most
@@ -51,9 +53,10 @@ func (a *app) storage(cfg config.Config, provider aws.CredentialsProvider, sdk a
 }
 
 // s3 makes the SDK's client.
-func (a *app) s3(sdk aws.Config, provider aws.CredentialsProvider) *s3.Client {
-	sdk.Credentials = provider
+func (a *app) s3(sdk aws.Config, cached *credentials.Memory) *s3.Client {
+	sdk.Credentials = cached
 	return s3.NewFromConfig(sdk, func(so *s3.Options) {
+		so.APIOptions = append(so.APIOptions, cached.Watch)
 		// Servers other than AWS rarely have a name for each bucket.
 		so.UsePathStyle = a.Getenv("AWS_ENDPOINT_URL") != "" || a.Getenv("AWS_ENDPOINT_URL_S3") != ""
 		so.DisableLogOutputChecksumValidationSkipped = true

@@ -11,18 +11,21 @@ import (
 
 // Memory shares one set of credentials among all who ask in this process. They are renewed ahead of their end, once for
 // all, while everybody goes on with the old ones; those stay in use where the identity provider or AWS is down, and are
-// dropped where somebody says no. Its methods may be called from any goroutine.
+// dropped where somebody says no. While there are none, a failure is the answer to all until a pause is over, so that
+// callers in a hurry do not hurry the identity provider. Its methods may be called from any goroutine.
 type Memory struct {
 	Source aws.CredentialsProvider
 	Now    func() time.Time
 	Jitter func(time.Duration) time.Duration // a random duration up to the given one
 	Log    *slog.Logger
 
-	mu      sync.Mutex
-	creds   aws.Credentials
-	renewAt time.Time
-	failed  error         // of the last renewal
-	renewed chan struct{} // closed when the renewal under way ends; nil while none is
+	mu       sync.Mutex
+	creds    aws.Credentials
+	renewAt  time.Time
+	failed   error         // of the last renewal
+	failures int           // since the last renewal that went well
+	again    time.Time     // until which failed is the answer where there are no credentials
+	renewed  chan struct{} // closed when the renewal under way ends; nil while none is
 }
 
 // Retrieve implements aws.CredentialsProvider. Errors are those of the source, or the context's.
@@ -34,7 +37,7 @@ func (m *Memory) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		switch good := m.creds.HasKeys() && (!m.creds.CanExpire || usable(m.creds.Expires, now)); {
 		case good && (!m.creds.CanExpire || now.Before(m.renewAt)):
 			return m.creds, nil
-		case !first && m.failed != nil && !good:
+		case !good && m.failed != nil && (!first || now.Before(m.again)):
 			return aws.Credentials{}, m.failed
 		case !first && m.creds.HasKeys():
 			return m.creds, nil // as good as they come: the source gives no longer ones
@@ -82,9 +85,13 @@ func (m *Memory) renew(ctx context.Context) <-chan struct{} {
 func (m *Memory) take(creds aws.Credentials, err error) {
 	now := m.Now()
 	m.failed = err
+	if err == nil {
+		m.failures, m.creds, m.renewAt = 0, creds, renewal(now, creds.Expires, m.Jitter)
+		return
+	}
+	m.again = now.Add(pause(m.failures, m.Jitter))
+	m.failures++
 	switch {
-	case err == nil:
-		m.creds, m.renewAt = creds, renewal(now, creds.Expires, m.Jitter)
 	case refusal(err):
 		m.creds = aws.Credentials{}
 	case m.creds.HasKeys():
@@ -93,9 +100,12 @@ func (m *Memory) take(creds aws.Credentials, err error) {
 	}
 }
 
-// Invalidate drops the credentials, which somebody found to be over.
-func (m *Memory) Invalidate() {
+// Invalidate drops the credentials with that access key, which somebody found to be over. Others are left alone: of many
+// requests that were signed with the same key, the late ones must not cost what the first one brought.
+func (m *Memory) Invalidate(accessKeyID string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.creds = aws.Credentials{}
+	if accessKeyID == m.creds.AccessKeyID {
+		m.creds, m.failed, m.failures = aws.Credentials{}, nil, 0
+	}
 }

@@ -3,7 +3,12 @@ package credentials
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,6 +16,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/middleware"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/token"
 )
@@ -117,18 +124,109 @@ func TestMemoryAsksOnce(t *testing.T) {
 	})
 }
 
+// TestMemoryInvalidate has eight requests meet the end of one key, the last of them long after it was replaced.
 func TestMemoryInvalidate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		src := &slow{life: time.Hour}
 		m := memory(src)
-		for want := range 3 {
-			if c, err := m.Retrieve(t.Context()); err != nil || c.AccessKeyID != string(rune('A'+want)) {
-				t.Errorf("key %q, %v", c.AccessKeyID, err)
+		for _, over := range []string{"", "A", "A", "A", "A", "A", "A", "A", "A", "B"} {
+			m.Invalidate(over)
+			want := "B"
+			switch over {
+			case "":
+				want = "A"
+			case "B":
+				want = "C"
 			}
-			m.Invalidate()
+			if c, err := m.Retrieve(t.Context()); err != nil || c.AccessKeyID != want {
+				t.Errorf("after %q: key %q, want %q, %v", over, c.AccessKeyID, want, err)
+			}
 		}
 	})
+}
+
+// TestMemoryWatch has S3 find the first key expired, and say something else of later requests.
+func TestMemoryWatch(t *testing.T) {
+	t.Parallel()
+	s3d := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		code := "AccessDenied"
+		if strings.Contains(r.Header.Get("Authorization"), "Credential=A/") {
+			code = "ExpiredToken"
+		}
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = fmt.Fprintf(w, "<Error><Code>%s</Code><Message>no</Message></Error>", code)
+	}))
+	t.Cleanup(s3d.Close)
+	src := &slow{life: time.Hour}
+	m := memory(src)
+	client := s3.New(s3.Options{Region: "eu-west-1", BaseEndpoint: aws.String(s3d.URL), UsePathStyle: true, Credentials: m,
+		APIOptions: []func(*middleware.Stack) error{m.Watch}})
+	for _, want := range []string{"ExpiredToken", "AccessDenied", "AccessDenied"} {
+		_, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("b"), Key: aws.String("k")})
+		if !hasCode(err, want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	if n := src.asked.Load(); n != 2 {
+		t.Errorf("%d requests", n)
+	}
+}
+
+// TestMemoryPauses has no credentials, and callers that never rest: the source is asked ever more rarely.
+func TestMemoryPauses(t *testing.T) {
+	t.Parallel()
+	for name, failure := range map[string]error{"down": &token.Unavailable{Host: "idp", Err: errors.New("down")}, "refused": &Refused{Code: CodeAccessDenied}} {
+		synctest.Test(t, func(t *testing.T) {
+			begin := time.Now()
+			src := &slow{life: time.Hour}
+			src.fail(failure)
+			m := memory(src)
+			m.Jitter = func(d time.Duration) time.Duration { return d }
+			var asked []time.Duration
+			for time.Since(begin) <= 2*time.Minute {
+				before := src.asked.Load()
+				if _, err := m.Retrieve(t.Context()); !errors.Is(err, failure) {
+					t.Errorf("%s: %v", name, err)
+				}
+				if src.asked.Load() != before {
+					asked = append(asked, time.Since(begin))
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+			want := []time.Duration{0, 1, 3, 7, 15, 31, 61, 91}
+			for i := range want {
+				want[i] *= time.Second
+			}
+			if !slices.Equal(asked, want) {
+				t.Errorf("%s: asked at %v, want %v", name, asked, want)
+			}
+			src.fail(nil)
+			time.Sleep(30 * time.Second)
+			c, err := m.Retrieve(t.Context())
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			m.Invalidate(c.AccessKeyID)
+			if _, err := m.Retrieve(t.Context()); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			m.Invalidate("someone else's")
+			src.fail(failure)
+			time.Sleep(time.Hour)
+			before := src.asked.Load()
+			for range 22 {
+				_, _ = m.Retrieve(t.Context())
+			}
+			if n := src.asked.Load() - before; n != 1 {
+				t.Errorf("%s: 22 callers in one moment make %d requests", name, n)
+			}
+			time.Sleep(time.Second)
+			if _, _ = m.Retrieve(t.Context()); src.asked.Load() != before+2 {
+				t.Errorf("%s: the pause does not begin anew after a success", name)
+			}
+		})
+	}
 }
 
 // TestMemoryShortLife has a source whose credentials are over as soon as they come: no caller waits for better ones.
