@@ -93,7 +93,9 @@ func (s *state) once(ctx context.Context) error {
 	s.alive()
 	expires, err := s.renew(bounded)
 	s.alive()
-	now := s.Now()
+	// Without the monotonic clock, which stands still while a machine sleeps and goes on where a snapshot of it was taken.
+	// https://pkg.go.dev/time#hdr-Monotonic_Clocks
+	now, expires := s.Now().Round(0), expires.Round(0)
 	if err != nil {
 		return s.failed(now, err)
 	}

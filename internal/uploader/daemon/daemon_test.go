@@ -101,6 +101,25 @@ func TestPauses(t *testing.T) {
 	}
 }
 
+// TestTimeOfDay: what is due is due by the time of day, however the next renewal came about.
+func TestTimeOfDay(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		life time.Duration
+		err  error
+	}{"renewed": {time.Hour, nil}, "renewed, over at once": {0, nil}, "failed": {0, errDown}} {
+		r := newRig(t, 0, 0, nil)
+		r.Now = time.Now
+		s := state{Daemon: &r.Daemon, renew: func(context.Context) (time.Time, error) { return time.Now().Add(tc.life), tc.err }}
+		if err := s.once(r.ctx); !errors.Is(err, tc.err) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if s.next.IsZero() || strings.Contains(s.next.String()+s.expires.String(), "m=") {
+			t.Errorf("%s: next at %v, over at %v", name, s.next, s.expires)
+		}
+	}
+}
+
 func TestJitterIsAhead(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, time.Hour, 2, nil)

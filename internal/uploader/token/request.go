@@ -36,7 +36,9 @@ func (s *Source) request(ctx context.Context) (Token, error) {
 	if err != nil {
 		return Token{}, err
 	}
-	start := s.now()
+	// Without the monotonic clock, which stands still while a machine sleeps and goes on where a snapshot of it was taken:
+	// tokens end by the time of day. https://pkg.go.dev/time#hdr-Monotonic_Clocks
+	start := s.now().Round(0)
 	resp, err := s.client.Do(r)
 	if err != nil {
 		return Token{}, &retry.Again{Err: err}

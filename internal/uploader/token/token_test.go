@@ -190,6 +190,20 @@ func TestCache(t *testing.T) {
 	}
 }
 
+// TestExpiryIsTimeOfDay: a machine that slept, or was restored, must notice that a token is over.
+func TestExpiryIsTimeOfDay(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, secret, func(w http.ResponseWriter, _ *http.Request) { answerToken(w, "t", 600) }, nil)
+	r.clock.now = time.Now()
+	if !strings.Contains(r.clock.now.String(), "m=") {
+		t.Fatal("this clock is not monotonic")
+	}
+	tok, err := r.Token(t.Context())
+	if err != nil || strings.Contains(tok.Expires.String(), "m=") {
+		t.Errorf("good until %v, %v", tok.Expires, err)
+	}
+}
+
 func TestRetries(t *testing.T) {
 	t.Parallel()
 	statuses := []int{429, 503, 500}
