@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -40,7 +39,7 @@ func (a *app) shows(ctx context.Context, f metricsFlags, figures metrics.Figures
 	}
 	l, err := serve.Listen(ctx, f.listen)
 	if err != nil {
-		return nil, &usageError{err: fmt.Errorf("--metrics-listen: %w", err)}
+		return nil, notListening("--metrics-listen", err)
 	}
 	a.log.Info("metrics", "url", "http://"+l.Addr().String()+"/metrics")
 	go func() {

@@ -102,7 +102,7 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 	}
 	l, err := listen(ctx, f.listen)
 	if err != nil {
-		return &usageError{err: err}
+		return notListening("--listen", err)
 	}
 	defer func() { _ = l.Close() }() // closed already where it was served
 	address := l.Addr().String()
@@ -121,6 +121,17 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 	a.notify("READY=1\nSTATUS=serving on " + address)
 	defer a.notify("STOPPING=1")
 	return serve.Run(ctx, l, handler)
+}
+
+// notListening gives an error of listening its exit code: an address that cannot be meant is a mistake on the command line,
+// which a service is not started again for, and all else may have passed by the next time.
+func notListening(flag string, err error) error {
+	err = fmt.Errorf("%s: %w", flag, err)
+	var address *serve.AddressError
+	if errors.As(err, &address) {
+		return &usageError{err: err}
+	}
+	return err
 }
 
 func (a *app) publish(f serveFlags, gid int, token, uri string) error {

@@ -22,6 +22,7 @@ import (
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/objectkey"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/retry"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/spool"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/transfer"
 )
 
 // watchFlags are the flags of watch.
@@ -70,8 +71,8 @@ func (w *watchFlags) spool(a *app, dir string) (*spool.Spool, error) {
 	if s.Dir, err = filepath.Abs(dir); err != nil {
 		return nil, &usageError{err: err}
 	}
-	if info, err := os.Stat(s.Dir); err != nil || !info.IsDir() {
-		return nil, &usageError{err: fmt.Errorf("%s is not a directory", dir)}
+	if err := directory(s.Dir, "watch "+dir); err != nil {
+		return nil, err
 	}
 	if w.once && !a.flags.Changed("interval") {
 		s.Interval = 50 * time.Millisecond // somebody waits
@@ -89,7 +90,7 @@ func (w *watchFlags) spool(a *app, dir string) (*spool.Spool, error) {
 	case w.moveTo != "":
 		s.After = spool.Move
 		if s.MoveTo, err = outside(w.moveTo, s.Dir); err != nil {
-			return nil, &usageError{err: fmt.Errorf("--move-to: %w", err)}
+			return nil, err
 		}
 	}
 	if s.Include, err = compile("--include", w.include); err != nil {
@@ -107,17 +108,30 @@ func (w *watchFlags) spool(a *app, dir string) (*spool.Spool, error) {
 	return s, nil
 }
 
-// outside is the absolute path of a directory that does not lie in another, in which it would be watched.
+// directory checks that a path is one. Something else there is a mistake on the command line; nothing there, or a network
+// file system that does not answer, may be otherwise by the next time, which a service is to have.
+func directory(path, doing string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return &transfer.LocalError{Doing: doing, Err: pathCause(err)}
+	case !info.IsDir():
+		return &usageError{err: fmt.Errorf("%s: not a directory", doing)}
+	}
+	return nil
+}
+
+// outside is the absolute path of the directory of --move-to, which must not lie in the one that is watched.
 func outside(dir, watched string) (string, error) {
 	path, err := filepath.Abs(dir)
 	if err != nil {
+		return "", &usageError{err: fmt.Errorf("--move-to: %w", err)}
+	}
+	if err := directory(path, "--move-to "+dir); err != nil {
 		return "", err
 	}
-	if info, err := os.Stat(path); err != nil || !info.IsDir() {
-		return "", fmt.Errorf("%s is not a directory", dir)
-	}
 	if rel, err := filepath.Rel(watched, path); err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
-		return "", fmt.Errorf("%s lies in the directory that is watched", dir)
+		return "", &usageError{err: fmt.Errorf("--move-to: %s lies in the directory that is watched", dir)}
 	}
 	return path, nil
 }

@@ -129,6 +129,32 @@ func TestListen(t *testing.T) {
 	}
 }
 
+// TestListenSays which addresses cannot be meant, and which are only not to be had at the moment.
+func TestListenSays(t *testing.T) {
+	t.Parallel()
+	taken, err := Listen(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = taken.Close() })
+	for address, mistake := range map[string]bool{taken.Addr().String(): false, "127.0.0.1": true, "127.0.0.1:x": true, "127.0.0.1:65536": true, "0.0.0.0:0": true} {
+		l, err := Listen(t.Context(), address)
+		var e *AddressError
+		if err == nil {
+			_ = l.Close()
+		}
+		if err == nil || errors.As(err, &e) != mistake {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	for address, mistake := range map[string]bool{"192.0.2.1:0": false, "192.0.2.1": true, "192.0.2.1:x": true} {
+		var e *AddressError
+		if _, err := ListenAnywhere(t.Context(), address); err == nil || errors.As(err, &e) != mistake {
+			t.Errorf("anywhere, %s: %v", address, err)
+		}
+	}
+}
+
 // lasting gives credentials that end in an hour.
 type lasting struct{}
 

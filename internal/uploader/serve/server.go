@@ -3,7 +3,6 @@ package serve
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -11,12 +10,19 @@ import (
 	"time"
 )
 
-// Listen opens a port on a loopback address, and on no other: "127.0.0.1:0", "[::1]:9911", "localhost:9911".
+// AddressError says that an address cannot be meant. Other errors of listening are the moment's: a port that is in use, an
+// address that the host does not have yet.
+type AddressError struct{ Address, Reason string }
+
+func (e *AddressError) Error() string { return "listen on " + e.Address + ": " + e.Reason }
+
+// Listen opens a port on a loopback address, and on no other: "127.0.0.1:0", "[::1]:9911", "localhost:9911". Of what cannot
+// be meant it says *AddressError.
 func Listen(ctx context.Context, address string) (net.Listener, error) {
 	return listen(ctx, address, true)
 }
 
-// ListenAnywhere opens a port on any address of this host.
+// ListenAnywhere opens a port on any address of this host. Errors are as Listen's.
 func ListenAnywhere(ctx context.Context, address string) (net.Listener, error) {
 	return listen(ctx, address, false)
 }
@@ -27,13 +33,16 @@ func ListenAnywhere(ctx context.Context, address string) (net.Listener, error) {
 func listen(ctx context.Context, address string, onlyLoopback bool) (net.Listener, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: want HOST:PORT", address)
+		return nil, &AddressError{address, "want HOST:PORT"}
+	}
+	if _, err := net.DefaultResolver.LookupPort(ctx, "tcp", port); err != nil {
+		return nil, &AddressError{address, "there is no port " + port}
 	}
 	if host == "localhost" {
 		host = "127.0.0.1"
 	}
 	if ip, err := netip.ParseAddr(host); onlyLoopback && (err != nil || !ip.IsLoopback()) {
-		return nil, fmt.Errorf("listen on %s: only a loopback address is served, such as 127.0.0.1", address)
+		return nil, &AddressError{address, "only a loopback address is served, such as 127.0.0.1"}
 	}
 	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error { return limitHops(c) }}
 	return config.Listen(ctx, "tcp", net.JoinHostPort(host, port))
