@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	keysTTL      = time.Hour        // keys younger than this are used as they are
+	keysTTL      = time.Hour        // keys younger than this are used as they are, older ones while they are fetched anew
 	keysMaxAge   = 24 * time.Hour   // keys older than this are not used at all, whatever the issuer's trouble
 	keysInterval = 30 * time.Second // between two fetches, whoever asks: unknown kids must not become a flood
 	keysTimeout  = 5 * time.Second
@@ -37,8 +37,10 @@ func KeyClient(transport http.RoundTripper) *http.Client {
 }
 
 // keySet is an issuer's public keys. They are fetched when first needed, when they are an hour old, and when a token
-// names a key that is not among them, but never more often than once in keysInterval.
+// names a key that is not among them, but never more often than once in keysInterval. Only who has no usable key waits for
+// them: an issuer that hangs does not slow down the clients whose keys are known.
 type keySet struct {
+	running         context.Context // ends with the service, and a fetch with it
 	issuer, jwksURI string
 	client          *http.Client
 	now             func() time.Time
@@ -46,13 +48,13 @@ type keySet struct {
 	flights   singleflight.Group
 	mu        sync.RWMutex
 	keys      []jose.JSONWebKey
-	fetched   time.Time // of keys
+	fetched   time.Time // of keys, by the time of day: a service that was suspended is to know their age
 	attempted time.Time // last fetch, good or not
 	failure   error     // of that fetch
 }
 
-func newKeySet(i Issuer, client *http.Client, now func() time.Time) *keySet {
-	return &keySet{issuer: i.URL, jwksURI: i.JWKSURI, client: client, now: now}
+func newKeySet(running context.Context, i Issuer, client *http.Client, now func() time.Time) *keySet {
+	return &keySet{running: running, issuer: i.URL, jwksURI: i.JWKSURI, client: client, now: now}
 }
 
 // find returns the key of that id for the algorithm. Errors: errUnknownKey, errNoKeys with its cause, the context's.
@@ -62,10 +64,14 @@ func (k *keySet) find(ctx context.Context, kid string, alg jose.SignatureAlgorit
 		return key, nil
 	}
 	if k.due() {
+		flight := k.flights.DoChan("", func() (any, error) { k.refresh(); return nil, nil })
+		if found { // the fetch goes on behind the caller's back
+			return key, nil
+		}
 		select {
 		case <-ctx.Done():
 			return key, fmt.Errorf("%w: %w", errNoKeys, ctx.Err())
-		case <-k.flights.DoChan("", func() (any, error) { k.refresh(context.WithoutCancel(ctx)); return nil, nil }):
+		case <-flight:
 		}
 		key, found, _ = k.look(kid, alg)
 	}
@@ -101,18 +107,18 @@ func (k *keySet) due() bool {
 	return k.attempted.IsZero() || k.now().Sub(k.attempted) >= keysInterval
 }
 
-func (k *keySet) refresh(ctx context.Context) {
+func (k *keySet) refresh() {
 	if !k.due() { // another flight has landed since
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, keysTimeout)
+	ctx, cancel := context.WithTimeout(k.running, keysTimeout)
 	defer cancel()
 	keys, err := k.fetch(ctx)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.attempted, k.failure = k.now(), err
 	if err == nil {
-		k.keys, k.fetched = keys, k.attempted
+		k.keys, k.fetched = keys, k.attempted.Round(0)
 	}
 }
 

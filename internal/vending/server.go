@@ -41,8 +41,9 @@ func newRequestID() string {
 }
 
 // Serve answers on the listener over TLS until ctx ends, then lets requests under way finish. The key pair is read again
-// when its files change, so that a renewed certificate needs no restart.
+// when its files change, so that a renewed certificate needs no restart. The service is of no use afterwards.
 func (s *Service) Serve(ctx context.Context, listener net.Listener, certFile, keyFile string) error {
+	defer s.stop()
 	pair := &keyPair{certFile: certFile, keyFile: keyFile}
 	if _, err := pair.get(nil); err != nil {
 		return err

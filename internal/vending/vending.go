@@ -49,6 +49,7 @@ type Service struct {
 	limits  *limiter
 	now     func() time.Time
 	log     *slog.Logger
+	stop    context.CancelFunc // of what goes on behind the requests
 }
 
 // New returns a service over a valid configuration; see Config.Validate.
@@ -56,14 +57,15 @@ func New(cfg Config, d Dependencies) (*Service, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	running, stop := context.WithCancel(context.Background())
 	s := &Service{
-		cfg: cfg, issuers: map[string]*issuer{}, now: d.Now, log: d.Log,
+		cfg: cfg, issuers: map[string]*issuer{}, now: d.Now, log: d.Log, stop: stop,
 		rows:   newRowCache(d.Rows, cfg.Table, time.Duration(cfg.RowCacheSeconds)*time.Second, d.Now),
 		roles:  roleAssumer{cfg: cfg, api: d.STS},
 		limits: newLimiter(cfg.RequestsPerMinute, cfg.RequestBurst, d.Now),
 	}
 	for _, i := range cfg.Issuers {
-		s.issuers[i.URL] = &issuer{Issuer: i, keys: newKeySet(i, d.HTTP, d.Now)}
+		s.issuers[i.URL] = &issuer{Issuer: i, keys: newKeySet(running, i, d.HTTP, d.Now)}
 	}
 	return s, nil
 }

@@ -237,6 +237,7 @@ type issuer struct {
 	kid     string
 	fetches int
 	broken  bool
+	hangs   chan struct{} // takes the word of each request that gets no answer; nil: all get one
 }
 
 func newIssuer(t testing.TB, kind string) *issuer {
@@ -251,6 +252,13 @@ func newIssuer(t testing.TB, kind string) *issuer {
 
 func (i *issuer) serve(w http.ResponseWriter, r *http.Request) {
 	i.mu.Lock()
+	if hangs := i.hangs; hangs != nil {
+		i.mu.Unlock()
+		hangs <- struct{}{}
+		<-r.Context().Done()
+		hangs <- struct{}{}
+		return
+	}
 	defer i.mu.Unlock()
 	switch {
 	case i.broken:
