@@ -8,6 +8,17 @@ import (
 	"net/netip"
 	"syscall"
 	"time"
+
+	"golang.org/x/net/netutil"
+)
+
+// Bounds of what programs on this host can hold. A request takes a moment and comes once in a while; each connection beyond
+// the bound waits for another to end, and none is held for nothing.
+const (
+	mostConnections = 256
+	headerTime      = 5 * time.Second // for a request to come, once there is a connection
+	idleTime        = 15 * time.Second
+	answerTime      = 2 * time.Minute // from a request to the end of its answer, a renewal with its retries between them
 )
 
 // AddressError says that an address cannot be meant. Other errors of listening are the moment's: a port that is in use, an
@@ -48,10 +59,11 @@ func listen(ctx context.Context, address string, onlyLoopback bool) (net.Listene
 	return config.Listen(ctx, "tcp", net.JoinHostPort(host, port))
 }
 
-// Run serves until the context ends, lets requests under way finish for a few seconds, and closes the listener.
+// Run serves until the context ends, lets requests under way finish for a few seconds, and closes the listener. It holds
+// mostConnections at once.
 func Run(ctx context.Context, l net.Listener, h http.Handler) error {
-	server := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
-		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+	server := &http.Server{Handler: h, ReadHeaderTimeout: headerTime, ReadTimeout: 2 * headerTime,
+		WriteTimeout: answerTime, IdleTimeout: idleTime, MaxHeaderBytes: 16 << 10}
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
@@ -59,7 +71,7 @@ func Run(ctx context.Context, l net.Listener, h http.Handler) error {
 		_ = server.Shutdown(grace) // a client that does not let go is left behind
 		close(stopped)
 	})
-	err := server.Serve(l)
+	err := server.Serve(netutil.LimitListener(l, mostConnections))
 	if !stop() { // the context ended
 		<-stopped
 	}
