@@ -30,8 +30,8 @@ const (
 
 // Identity tells one content of one file from another, as far as a file system can.
 type Identity struct {
-	Path     string    `json:"path"` // absolute
-	Device   uint64    `json:"device,omitempty"`
+	Path     string    `json:"path"`             // absolute
+	Device   uint64    `json:"device,omitempty"` // as long as it stays mounted
 	Inode    uint64    `json:"inode,omitempty"`
 	Size     int64     `json:"size"`
 	Modified time.Time `json:"modified"`
@@ -49,9 +49,10 @@ func Identify(path string, info fs.FileInfo) (Identity, error) {
 	return id, nil
 }
 
-// Same reports whether both are the same content of the same file.
+// Same reports whether both are the same content of the same file. The device has no say: network file systems, btrfs and
+// ZFS get another number with each mount, and disks are numbered as they are found when the machine starts.
 func (i Identity) Same(other Identity) bool {
-	return i.Path == other.Path && i.Device == other.Device && i.Inode == other.Inode && i.Size == other.Size &&
+	return i.Path == other.Path && i.Inode == other.Inode && i.Size == other.Size &&
 		i.Modified.Equal(other.Modified) && i.Changed.Equal(other.Changed)
 }
 

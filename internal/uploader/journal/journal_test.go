@@ -188,6 +188,10 @@ func TestIdentity(t *testing.T) {
 	if !first.Same(identify()) {
 		t.Error("a file differs from itself")
 	}
+	mounted := identify()
+	if mounted.Device++; !first.Same(mounted) {
+		t.Error("a file differs from itself after another mount")
+	}
 	if err := os.Chtimes(name, time.Time{}, first.Modified.Add(time.Second)); err != nil {
 		t.Fatal(err)
 	}

@@ -108,6 +108,31 @@ func TestResumeWithoutNotes(t *testing.T) {
 	}
 }
 
+// The file's device has another number after a restart of the machine.
+func TestResumeAfterRestart(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.cutAt(5)
+	e, err := (&journal.Store{Dir: h.dir}).Open(h.file, "bucket", "k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := e.State
+	before.Upload.File.Device++
+	if err := errors.Join(e.Begin(before.Upload), e.Started(before.ID)); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range before.Parts {
+		e.Part(p)
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if obj := h.want(true); obj.Kept < 15*mib || h.store.begun != 1 || len(h.warned) > 0 {
+		t.Errorf("kept %d bytes, %d uploads, %q", obj.Kept, h.store.begun, h.warned)
+	}
+}
+
 func TestResumeNeverMixes(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(h *host) (warning string){
