@@ -23,15 +23,15 @@ type found struct {
 	id   journal.Identity
 }
 
-// scan lists the regular files, oldest first. What cannot be read is reported and left out: it does not hide the rest.
-func scan(dir string, include, exclude []tree.Pattern, trouble func(path string, err error)) ([]found, error) {
+// scan lists the regular files, oldest first, and the paths of those that are aside. What cannot be read is reported and
+// left out: it does not hide the rest.
+func scan(dir string, include, exclude []tree.Pattern, trouble func(path string, err error)) (all []found, held []string, err error) {
 	if info, err := os.Stat(dir); err != nil {
-		return nil, err
+		return nil, nil, err
 	} else if !info.IsDir() {
-		return nil, errors.New("it is not a directory")
+		return nil, nil, errors.New("it is not a directory")
 	}
-	var all []found
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if path == dir {
 			return err
 		}
@@ -42,6 +42,11 @@ func scan(dir string, include, exclude []tree.Pattern, trouble func(path string,
 		rel = filepath.ToSlash(rel)
 		matches := func(p tree.Pattern) bool { return p.Match(rel) }
 		switch {
+		case err == nil && isAside(d.Name()):
+			if held = append(held, rel); d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
 		case slices.ContainsFunc(exclude, matches):
 			if d != nil && d.IsDir() {
 				return fs.SkipDir
@@ -71,7 +76,7 @@ func scan(dir string, include, exclude []tree.Pattern, trouble func(path string,
 	slices.SortFunc(all, func(a, b found) int {
 		return cmp.Or(a.id.Modified.Compare(b.id.Modified), cmp.Compare(a.rel, b.rel))
 	})
-	return all, err
+	return all, held, err
 }
 
 // sighting is how a file was when it was last seen to change.

@@ -78,6 +78,7 @@ type Spool struct {
 	known    map[string]entry // as in the ledger
 	busy     map[string]bool  // files that a worker has
 	failures map[string]failure
+	restored bool      // nothing is aside but what workers have
 	pause    time.Time // nothing is tried before
 	systemic int       // failures in a row that were nobody's own
 	lastErr  error     // the last of these
@@ -123,7 +124,7 @@ func (s *Spool) Run(ctx context.Context) (err error) {
 			err = closeErr
 		}
 	}()
-	s.busy, s.failures = map[string]bool{}, map[string]failure{}
+	s.busy, s.failures, s.restored = map[string]bool{}, map[string]failure{}, false
 	if s.known, err = s.ledger.all(); err != nil {
 		return err
 	}
@@ -182,12 +183,7 @@ func (s *Spool) verdict() error {
 
 // round looks at the directory once and hands out what there is to do. done is true when nothing is left but what failed.
 func (s *Spool) round(ctx context.Context, jobs chan<- found) (done bool, err error) {
-	trouble := map[string]bool{}
-	all, err := scan(s.Dir, s.Include, s.Exclude, func(path string, err error) {
-		if trouble[path] = true; !s.told[path] {
-			s.Log.Error("left out", "path", path, "error", err)
-		}
-	})
+	all, trouble, err := s.look()
 	if err != nil {
 		return false, err
 	}
@@ -212,6 +208,32 @@ func (s *Spool) round(ctx context.Context, jobs chan<- found) (done bool, err er
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(ripe) == len(all) && len(s.busy) == 0 && (s.lastErr != nil || !s.anyDue(ripe)), nil
+}
+
+// look lists the directory, and the paths that cannot be read. What an earlier process had set aside is dealt with first.
+func (s *Spool) look() (all []found, trouble map[string]bool, err error) {
+	for {
+		trouble = map[string]bool{}
+		var held []string
+		all, held, err = scan(s.Dir, s.Include, s.Exclude, func(path string, err error) {
+			if trouble[path] = true; !s.told[path] {
+				s.Log.Error("left out", "path", path, "error", err)
+			}
+		})
+		s.mu.Lock()
+		restored, busy := s.restored, len(s.busy) > 0
+		s.mu.Unlock()
+		if err != nil || restored || busy { // what a worker has is aside for a moment only
+			return all, trouble, err
+		}
+		well := s.restore(held)
+		s.mu.Lock()
+		s.restored = well && len(trouble) == 0
+		s.mu.Unlock()
+		if len(held) == 0 || !well {
+			return all, trouble, nil
+		}
+	}
 }
 
 // hand gives a file to a worker, and shows signs of life while all are busy.

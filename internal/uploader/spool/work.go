@@ -15,7 +15,7 @@ import (
 
 // work does what there is to do for one file.
 func (s *Spool) work(ctx context.Context, f found) {
-	err := s.file(ctx, f)
+	err := s.file(ctx, &f)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.busy, f.rel)
@@ -43,25 +43,25 @@ func (s *Spool) work(ctx context.Context, f found) {
 
 // file uploads a file unless S3 has it, and takes it away as asked. A file that is no longer what the scan saw is left to
 // the next one.
-func (s *Spool) file(ctx context.Context, f found) error {
-	if same, err := still(f); err != nil || !same {
+func (s *Spool) file(ctx context.Context, f *found) error {
+	if same, err := still(*f); err != nil || !same {
 		return err
 	}
 	s.mu.Lock()
 	e, store := s.known[f.rel], s.store
 	s.mu.Unlock()
-	begun := e.is(f, store)
+	begun := e.is(*f, store)
 	if begun && e.Done {
 		return s.finish(f)
 	}
-	if !begun || !s.stored(ctx, store, f) {
+	if !begun || !s.stored(ctx, store, *f) {
 		if err := s.note(f.rel, entry{File: f.id, To: store.Where()}); err != nil {
 			return err
 		}
 		if err := store.Upload(ctx, f.path, f.rel); err != nil {
 			return err
 		}
-		if same, err := still(f); err != nil || !same { // another file took the name before it was opened
+		if same, err := still(*f); err != nil || !same { // another file took the name before it was opened
 			return err
 		}
 		s.Events.Uploaded(f.id.Size)
@@ -91,45 +91,6 @@ func (s *Spool) note(rel string, e entry) error {
 	defer s.mu.Unlock()
 	s.known[rel] = e
 	return nil
-}
-
-// finish deletes or moves a file that S3 has. The ledger keeps its entry until a later look has not found the file.
-func (s *Spool) finish(f found) error {
-	if s.After == Keep {
-		return nil
-	}
-	if same, err := still(f); err != nil || !same {
-		return err
-	}
-	if s.After == Delete {
-		return os.Remove(f.path)
-	}
-	target, err := free(filepath.Join(s.MoveTo, filepath.FromSlash(f.rel)))
-	if err == nil {
-		err = os.MkdirAll(filepath.Dir(target), 0o750)
-	}
-	if err == nil {
-		err = os.Rename(f.path, target)
-	}
-	if err != nil {
-		return fmt.Errorf("move what was uploaded: %w", err)
-	}
-	return nil
-}
-
-// free is a name that no file has: the one that is wanted, or one with a number.
-func free(name string) (string, error) {
-	for n := 0; ; n++ {
-		path := name
-		if n > 0 {
-			path = fmt.Sprintf("%s.%d", name, n)
-		}
-		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-			return path, nil
-		} else if err != nil {
-			return "", err
-		}
-	}
 }
 
 // still reports whether a file is what the scan saw. One that is gone is not.
@@ -205,15 +166,15 @@ func (s *Spool) trim(all []found) {
 		if total <= s.KeepAtMost {
 			return
 		}
-		same, err := still(f)
-		if err == nil && same {
-			err = os.Remove(f.path)
-		}
+		done, err := s.takeAway(&f, os.Remove)
 		if err != nil {
 			s.Log.Error("not deleted", "path", f.path, "error", err)
 			continue
 		}
-		total -= f.id.Size
+		total -= f.id.Size // of one that is gone or another too
+		if !done {
+			continue
+		}
 		s.Log.Info("deleted to make room", "path", f.path, "uploaded", true, "age", s.Now().Sub(f.id.Modified).Round(time.Second))
 	}
 }
