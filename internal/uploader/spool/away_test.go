@@ -15,7 +15,7 @@ func opened(t *testing.T, s *Spool) []found {
 	if err := s.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	all, _, err := scan(s.Dir, s.Include, s.Exclude, func(string, error) {})
+	all, _, err := scan(s.Dir, s.Include, s.Exclude, func() {}, func(string, error) {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,15 +24,15 @@ type found struct {
 }
 
 // scan lists the regular files, oldest first, and the paths of those that are aside. What cannot be read is reported and
-// left out: it does not hide the rest.
-func scan(dir string, include, exclude []tree.Pattern, trouble func(path string, err error)) (all []found, held []string, err error) {
+// left out: it does not hide the rest. each is called for each name.
+func scan(dir string, include, exclude []tree.Pattern, each func(), trouble func(path string, err error)) (all []found, held []string, err error) {
 	if info, err := os.Stat(dir); err != nil {
 		return nil, nil, err
 	} else if !info.IsDir() {
 		return nil, nil, errors.New("it is not a directory")
 	}
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if path == dir {
+		if each(); path == dir {
 			return err
 		}
 		rel, relErr := filepath.Rel(dir, path)

@@ -41,6 +41,7 @@ const (
 	failureAtMost = time.Hour
 	systemicPause = time.Second // before anything is tried again when all would fail; doubles too
 	systemicMost  = time.Minute
+	sign          = time.Second // between two signs of life
 )
 
 // Spool is a watched directory. The fields from Include to MoveTo may be left zero.
@@ -61,7 +62,7 @@ type Spool struct {
 	Open     func() (Store, error)                // reads configuration and secret; called at the start and at each reload
 	Systemic func(error) bool                     // whether every other file would fail for the same reason
 	Reload   <-chan struct{}                      // asks for Open; may be nil
-	Alive    func()                               // called at least every Interval or second, whichever is longer
+	Alive    func()                               // called every second or more often, also during a long look
 	Ready    func()                               // called once the directory is watched
 	Events   Events                               // told of what happens
 	Now      func() time.Time                     // the clock
@@ -138,7 +139,9 @@ func (s *Spool) Run(ctx context.Context) (err error) {
 	for range s.Workers {
 		workers.Go(func() {
 			for f := range jobs {
-				s.work(ctx, f)
+				if ctx.Err() == nil { // hand may have had the choice
+					s.work(ctx, f)
+				}
 			}
 		})
 	}
@@ -215,7 +218,7 @@ func (s *Spool) look() (all []found, trouble map[string]bool, err error) {
 	for {
 		trouble = map[string]bool{}
 		var held []string
-		all, held, err = scan(s.Dir, s.Include, s.Exclude, func(path string, err error) {
+		all, held, err = scan(s.Dir, s.Include, s.Exclude, s.living(), func(path string, err error) {
 			if trouble[path] = true; !s.told[path] {
 				s.Log.Error("left out", "path", path, "error", err)
 			}
@@ -236,6 +239,17 @@ func (s *Spool) look() (all []found, trouble map[string]bool, err error) {
 	}
 }
 
+// living is called for each of many things that are done in turn, and gives a sign of life when it is time.
+func (s *Spool) living() func() {
+	last := s.Now()
+	return func() {
+		if now := s.Now(); now.Sub(last) >= sign {
+			last = now
+			s.Alive()
+		}
+	}
+}
+
 // hand gives a file to a worker, and shows signs of life while all are busy.
 func (s *Spool) hand(ctx context.Context, jobs chan<- found, f found) bool {
 	s.mu.Lock()
@@ -249,21 +263,24 @@ func (s *Spool) hand(ctx context.Context, jobs chan<- found, f found) bool {
 			return false
 		case <-s.Reload:
 			s.reload()
-		case <-s.Sleep(time.Second):
+		case <-s.Sleep(sign):
 			s.Alive()
 		}
 	}
 }
 
-// rest waits for the next look.
+// rest waits for the next look, with signs of life: an interval may be longer than a service manager waits for one.
 func (s *Spool) rest(ctx context.Context) error {
-	s.Alive()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-s.Reload:
-		s.reload()
-	case <-s.Sleep(s.Interval):
+	for left := s.Interval; left > 0; left -= sign {
+		s.Alive()
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.Reload:
+			s.reload()
+			return nil
+		case <-s.Sleep(min(left, sign)):
+		}
 	}
 	return nil
 }

@@ -68,6 +68,13 @@ func (b *bucket) Holds(_ context.Context, path, rel string) (bool, error) {
 	return ok && have == string(text), err
 }
 
+// holds reports whether so many files were uploaded.
+func (b *bucket) holds(files int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.objects) == files
+}
+
 func (b *bucket) Where() string { return b.where }
 
 func (b *bucket) uploads(rel, text string) int {
@@ -434,5 +441,55 @@ func TestLedgerIsBounded(t *testing.T) {
 	}
 	if len(s.known) > 50 {
 		t.Errorf("the ledger knows %d files", len(s.known))
+	}
+}
+
+// TestSignsOfLife has an interval far longer than a service manager waits for a sign of life, and a look that takes as long.
+func TestSignsOfLife(t *testing.T) {
+	t.Parallel()
+	dir, b := t.TempDir(), newBucket()
+	for i := range 20 {
+		write(t, dir, fmt.Sprintf("file-%d", i), "1")
+	}
+	s := watched(t, dir, b)
+	ctx, stop := context.WithCancel(t.Context())
+	now := time.Now()
+	last, longest, looking := now, time.Duration(0), false
+	alive := func() {
+		longest = max(longest, now.Sub(last))
+		last = now
+	}
+	s.Once, s.Interval, s.Alive = false, time.Hour, alive
+	s.Now = func() time.Time {
+		if looking {
+			now = now.Add(10 * time.Second) // each name takes that long
+		}
+		return now
+	}
+	looks := 0
+	s.Events.Looked = func(State) {
+		if looking {
+			looks++
+		}
+		if looking = false; looks == 3 {
+			stop()
+		}
+	}
+	s.Sleep = func(d time.Duration) <-chan time.Time {
+		passed := make(chan time.Time, 1)
+		if !b.holds(20) { // a worker has yet to take a file
+			return time.After(time.Millisecond)
+		}
+		now = now.Add(d)
+		looking = true
+		passed <- now
+		return passed
+	}
+	if err := s.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	alive()
+	if longest > 30*time.Second {
+		t.Errorf("no sign of life for %v", longest)
 	}
 }

@@ -131,7 +131,9 @@ func (s *Spool) prune(all []found) error {
 	if len(gone) == 0 {
 		return nil
 	}
+	living := s.living()
 	for dir := range dirs {
+		living()
 		if err := disk.SyncDir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("sync %s: %w", dir, err)
 		}
@@ -162,7 +164,9 @@ func (s *Spool) trim(all []found) {
 		}
 	}
 	s.mu.Unlock()
+	living := s.living()
 	for _, f := range kept { // oldest first
+		living()
 		if total <= s.KeepAtMost {
 			return
 		}
