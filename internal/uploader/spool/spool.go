@@ -8,6 +8,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -71,6 +73,8 @@ type Spool struct {
 	Log      *slog.Logger
 
 	ledger *ledger
+	device uint64 // of the directory, when it was last known to be the one that the ledger is of
+	away   bool   // it is another now
 	seen   map[string]sighting
 	told   map[string]bool // paths that could not be read when last looked
 
@@ -126,6 +130,7 @@ func (s *Spool) Run(ctx context.Context) (err error) {
 		}
 	}()
 	s.busy, s.failures, s.restored = map[string]bool{}, map[string]failure{}, false
+	s.device, s.away = device(s.Dir), false
 	if s.known, err = s.ledger.all(); err != nil {
 		return err
 	}
@@ -193,8 +198,8 @@ func (s *Spool) round(ctx context.Context, jobs chan<- found) (done bool, err er
 	s.told = trouble
 	now := s.Now()
 	ripe := s.settled(all, now)
-	if len(trouble) == 0 { // what could not be seen is not gone
-		if err := s.prune(all); err != nil {
+	if s.mounted(all) {
+		if err := s.prune(all, trouble); err != nil {
 			return false, err
 		}
 	}
@@ -237,6 +242,45 @@ func (s *Spool) look() (all []found, trouble map[string]bool, err error) {
 			return all, trouble, nil
 		}
 	}
+}
+
+// mounted reports whether the directory is on the file system of the start. Where that is unmounted, an empty directory
+// shows, whose files are not gone. Mounted again it may have another number, and is known by its files then.
+func (s *Spool) mounted(all []found) bool {
+	now := device(s.Dir)
+	if now != s.device && slices.ContainsFunc(all, s.has) {
+		s.device = now
+	}
+	if now == s.device {
+		s.away = false
+		return true
+	}
+	if !s.away {
+		s.Log.Error("the directory is on another file system than before: what is known of its files is kept", "dir", s.Dir)
+	}
+	s.away = true
+	return false
+}
+
+// has reports whether a file is in the ledger as it is.
+func (s *Spool) has(f found) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.known[f.rel]
+	return ok && e.File.Same(f.id)
+}
+
+// device is the number of the file system that a directory is on; 0 where nobody knows.
+func device(dir string) uint64 {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return 0
+	}
+	id, err := journal.Identify(dir, info)
+	if err != nil {
+		return 0
+	}
+	return id.Device
 }
 
 // living is called for each of many things that are done in turn, and gives a sign of life when it is time.

@@ -454,10 +454,11 @@ func TestSignsOfLife(t *testing.T) {
 	s := watched(t, dir, b)
 	ctx, stop := context.WithCancel(t.Context())
 	now := time.Now()
-	last, longest, looking := now, time.Duration(0), false
+	last, longest, looking, signs := now, time.Duration(0), false, 0
 	alive := func() {
 		longest = max(longest, now.Sub(last))
 		last = now
+		signs++
 	}
 	s.Once, s.Interval, s.Alive = false, time.Hour, alive
 	s.Now = func() time.Time {
@@ -469,7 +470,9 @@ func TestSignsOfLife(t *testing.T) {
 	looks := 0
 	s.Events.Looked = func(State) {
 		if looking {
-			looks++
+			if looks++; signs == 0 {
+				t.Error("no sign of life during a look")
+			}
 		}
 		if looking = false; looks == 3 {
 			stop()
@@ -481,7 +484,7 @@ func TestSignsOfLife(t *testing.T) {
 			return time.After(time.Millisecond)
 		}
 		now = now.Add(d)
-		looking = true
+		looking, signs = true, 0
 		passed <- now
 		return passed
 	}
@@ -491,5 +494,70 @@ func TestSignsOfLife(t *testing.T) {
 	alive()
 	if longest > 30*time.Second {
 		t.Errorf("no sign of life for %v", longest)
+	}
+}
+
+// TestForgetsBesideTrouble has a file vanish beside a directory that cannot be read: it is forgotten, and what lies in the
+// directory is not.
+func TestForgetsBesideTrouble(t *testing.T) {
+	t.Parallel()
+	dir, b := t.TempDir(), newBucket()
+	for _, rel := range []string{"closed/deep/file", "closed-not", "gone"} {
+		write(t, dir, rel, "1")
+	}
+	s := watched(t, dir, b)
+	opened(t, s)
+	if err := s.prune(nil, map[string]bool{filepath.Join(dir, "closed"): true}); err != nil {
+		t.Fatal(err)
+	}
+	known, err := s.ledger.all()
+	if _, kept := known["closed/deep/file"]; err != nil || !kept || len(known) != 1 || len(s.known) != 1 {
+		t.Errorf("known are %v, on disk %v, %v", s.known, known, err)
+	}
+}
+
+// TestUnmounted has the spool's file system go away for a while: an empty directory is seen instead.
+func TestUnmounted(t *testing.T) {
+	t.Parallel()
+	other, err := os.MkdirTemp("/dev/shm", "")
+	if err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(other) })
+	links, here, b := t.TempDir(), t.TempDir(), newBucket()
+	mount := func(dir string) {
+		next := filepath.Join(links, "next")
+		if err := errors.Join(os.MkdirAll(filepath.Join(dir, "spool"), 0o700), os.Symlink(dir, next), os.Rename(next, filepath.Join(links, "mount"))); err != nil {
+			t.Error(err)
+		}
+	}
+	mount(here)
+	if device(other) == device(here) {
+		t.Skip("there is no other file system")
+	}
+	s := watched(t, filepath.Join(links, "mount", "spool"), b)
+	write(t, s.Dir, "file", "1")
+	if err := s.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	s.Log, s.Once = slog.New(slog.NewTextHandler(&log, nil)), false
+	ctx, stop := context.WithCancel(t.Context())
+	looks := 0
+	s.Events.Looked = func(State) {
+		switch looks++; looks {
+		case 2:
+			mount(other)
+		case 5:
+			mount(here)
+		case 10:
+			stop()
+		}
+	}
+	if err := s.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(log.String(), "another file system"); n != 1 || b.uploads("file", "1") != 1 {
+		t.Errorf("told %d times, uploaded %d times", n, b.uploads("file", "1"))
 	}
 }

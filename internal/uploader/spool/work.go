@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"time"
 
@@ -107,8 +108,8 @@ func still(f found) (bool, error) {
 }
 
 // prune forgets files that are gone, once their absence is on the disk: one that a crash of the machine brings back
-// must not be taken for a new one.
-func (s *Spool) prune(all []found) error {
+// must not be taken for a new one. What lies below a path with trouble could not be seen, and counts as there.
+func (s *Spool) prune(all []found, trouble map[string]bool) error {
 	here := make(map[string]bool, len(all))
 	for _, f := range all {
 		here[f.rel] = true
@@ -117,7 +118,7 @@ func (s *Spool) prune(all []found) error {
 	var gone []string
 	dirs := map[string]bool{}
 	for rel := range s.known {
-		if !here[rel] && !s.busy[rel] {
+		if !here[rel] && !s.busy[rel] && !s.hidden(rel, trouble) {
 			gone = append(gone, rel)
 			dirs[filepath.Dir(filepath.Join(s.Dir, filepath.FromSlash(rel)))] = true
 		}
@@ -147,6 +148,16 @@ func (s *Spool) prune(all []found) error {
 		delete(s.known, rel)
 	}
 	return nil
+}
+
+// hidden reports whether a file lies below one of some paths, or is one.
+func (s *Spool) hidden(rel string, trouble map[string]bool) bool {
+	for ; len(trouble) > 0 && rel != "."; rel = path.Dir(rel) {
+		if trouble[filepath.Join(s.Dir, filepath.FromSlash(rel))] {
+			return true
+		}
+	}
+	return false
 }
 
 // trim deletes the oldest of the files that are kept, where they take more room than they may.
