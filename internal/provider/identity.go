@@ -145,7 +145,7 @@ func (i identity) vending() vendingModel {
 	return i.cognito.vendingModel
 }
 
-// providerARN is the OIDC provider that the role trusts; empty where none takes part.
+// providerARN is the OIDC provider that the role trusts, which is in the role's account; empty where none takes part.
 func (i identity) providerARN() string {
 	if i.kind == idp.Entra {
 		return i.entra.OIDCProviderARN.ValueString()
@@ -184,11 +184,12 @@ func (i identity) desired(ctx context.Context) (wanted onboarding.Identity, part
 		wanted.Audience, wanted.Domain = i.cognito.UserPoolID.ValueString(), i.cognito.Domain.ValueString()
 		diags.Append(i.cognito.AllowedScopes.ElementsAs(ctx, &wanted.Scopes, false)...)
 	}
-	return wanted, i.account().Partition, diags
+	return wanted, i.trusted().Partition, diags
 }
 
-// account is the ARN that the role trusts; its account is the role's. It is zero while that is not known.
-func (i identity) account() access.ARN {
+// trusted is the ARN that the role trusts; zero while that is not known. The partition is the role's. So is the account of an
+// OIDC provider, but the credential vending service may be in another one.
+func (i identity) trusted() access.ARN {
 	for _, value := range []types.String{i.auth0.OIDCProviderARN, i.entra.OIDCProviderARN, i.vending().RoleARN} {
 		if arn, err := access.ParseARN(value.ValueString()); err == nil {
 			return arn

@@ -30,6 +30,7 @@ type legacy struct {
 	level    string // default: "write"
 	prefix   string // default: "legacy/<name>/"
 	duration int32  // default: 3600
+	path     string // of the role; default: "/"
 	api      string // suffix of the API's environment variables; "_AZP": its tokens carry azp
 
 	trust    func(string) string            // edits the trust policy; nil: as the module writes it
@@ -146,6 +147,9 @@ func (m *legacyThing) buildRole(t *testing.T) {
 	tags := map[string]string{"Project": "oidc-s3-uploader", "ManagedBy": "Terraform", "Environment": "dev", "Server": m.name}
 	maps.Copy(tags, m.tags)
 	in := &awsiam.CreateRoleInput{RoleName: aws.String(m.role()), AssumeRolePolicyDocument: &trust, MaxSessionDuration: &m.duration}
+	if m.path != "" {
+		in.Path = &m.path
+	}
 	for _, key := range slices.Sorted(maps.Keys(tags)) {
 		in.Tags = append(in.Tags, iamtypes.Tag{Key: aws.String(key), Value: aws.String(tags[key])})
 	}

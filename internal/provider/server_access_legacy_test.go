@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -67,6 +68,43 @@ func TestAccServerAccess_importLegacy(t *testing.T) {
 				ConfigStateChecks: made.kept(address),
 				Check:             resource.ComposeTestCheckFunc(made.works(address), checking(func() error { return made.samePassword(t) })),
 			})
+			run(t, []string{l.name}, steps...)
+		})
+	}
+}
+
+// TestAccServerAccess_importWithPath imports servers whose roles have an IAM path. Neither the first apply nor a later one
+// promises another ARN, and the host is told of the one that the role has, also after its role was deleted and made without.
+func TestAccServerAccess_importWithPath(t *testing.T) {
+	for _, idp := range idps {
+		t.Run(idp, func(t *testing.T) {
+			l := legacy{name: "pathed-" + idp, idp: idp, path: "/uploads/"}
+			made := l.build(t)
+			if want := "arn:aws:iam::123456789012:role/uploads/" + l.role(); made.roleARN != want {
+				t.Fatalf("the role is %s, not %s", made.roleARN, want)
+			}
+			s := made.server()
+			wider := s
+			wider.permissions = "full"
+			told := func(arn string) []statecheck.StateCheck {
+				return []statecheck.StateCheck{value("role_arn", exactly(arn)),
+					value("server_configuration", knownvalue.StringRegexp(regexp.MustCompile(`"aws_role_arn":"`+arn+`"`)))}
+			}
+			planned := func(arn string) resource.ConfigPlanChecks {
+				return resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+					plancheck.ExpectResourceAction(address, plancheck.ResourceActionUpdate), plancheck.ExpectKnownValue(address, at("role_arn"), exactly(arn)),
+				}}
+			}
+			steps := []resource.TestStep{
+				{Config: s.hcl(), ResourceName: address, ImportState: true, ImportStateId: made.roleARN, ImportStatePersist: true, ImportStateCheck: made.imported},
+				{Config: s.hcl(), ConfigPlanChecks: planned(made.roleARN), ConfigStateChecks: append(made.kept(address), told(made.roleARN)...)},
+				{Config: wider.hcl(), ConfigPlanChecks: planned(made.roleARN), ConfigStateChecks: told(made.roleARN)},
+			}
+			if idp == "auth0" { // Cognito's row names the role that is gone, and Entra ID shows no secret for a new one
+				bare := "arn:aws:iam::123456789012:role/" + l.role()
+				steps = append(steps, resource.TestStep{PreConfig: doing(t, func() error { return deleteRole(t, l.role()) }),
+					Config: wider.hcl(), ConfigPlanChecks: planned(bare), ConfigStateChecks: told(bare), Check: may(address, levels["full"]...)})
+			}
 			run(t, []string{l.name}, steps...)
 		})
 	}

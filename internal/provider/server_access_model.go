@@ -18,6 +18,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/iam"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/onboarding"
 )
@@ -127,13 +128,29 @@ func (m *serverAccessModel) setResolved(r onboarding.Resolved) {
 	m.TokenEndpoint = types.StringValue(r.TokenEndpoint)
 }
 
-// setNames writes what follows from the names alone.
+// setNames writes what follows from the names alone: of a role that is there, the ARN may be another.
 func (m *serverAccessModel) setNames(i identity, d onboarding.Desired) {
 	m.ID = types.StringValue(d.ID())
 	m.RoleName = types.StringValue(d.Name())
 	m.RoleARN = types.StringUnknown()
-	if trusted := i.account(); trusted.Account != "" {
-		m.RoleARN = types.StringValue(access.RoleARN(trusted.Partition, trusted.Account, d.Name()))
+	if provider, err := access.ParseARN(i.providerARN()); err == nil {
+		m.RoleARN = types.StringValue(access.RoleARN(provider.Partition, provider.Account, d.Name()))
+	}
+}
+
+// setRoleARN writes the ARN of the role that was found, which may have a path. Where there is none, an apply makes one
+// without a path in the account of the one that was.
+func (m *serverAccessModel) setRoleARN(found *iam.Role, was types.String) {
+	if found != nil {
+		m.RoleARN = types.StringValue(found.ARN)
+		return
+	}
+	if !m.RoleARN.IsUnknown() {
+		return
+	}
+	m.RoleARN = types.StringNull()
+	if arn, err := access.ParseARN(was.ValueString()); err == nil {
+		m.RoleARN = types.StringValue(access.RoleARN(arn.Partition, arn.Account, m.RoleName.ValueString()))
 	}
 }
 

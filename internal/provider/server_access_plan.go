@@ -150,6 +150,9 @@ func (p *planning) run(ctx context.Context) diag.Diagnostics {
 	want, more := p.known(ctx, region)
 	diags.Append(more...)
 	p.plan.setNames(i, want)
+	if p.stays() && p.prior.RoleName.Equal(p.plan.RoleName) && !p.prior.RoleARN.IsNull() {
+		p.plan.RoleARN = p.prior.RoleARN // an imported role may have a path
+	}
 	if err := p.overlap(want); err != nil {
 		diags.AddAttributeError(path.Root("s3_path_prefix"), "Prefixes overlap",
 			sentence(err)+" Give each server a prefix of its own, or set allow_prefix_overlap = true on both.")
@@ -171,6 +174,11 @@ func (p *planning) run(ctx context.Context) diag.Diagnostics {
 		diags.Append(p.rotation(i.kind)...)
 	}
 	return diags
+}
+
+// stays reports whether there is a server that the plan changes or leaves as it is.
+func (p *planning) stays() bool {
+	return p.prior != nil && !p.replaces && p.prior.ServerName.Equal(p.plan.ServerName)
 }
 
 // overlap compares the prefix with those of the other servers of the run.
@@ -344,9 +352,7 @@ func (p *planning) resolve(ctx context.Context, i identity, want onboarding.Desi
 
 // client fills in what depends on the client, where there is one that stays.
 func (p *planning) client(kind idp.Kind, resolved onboarding.Resolved) {
-	stays := p.prior != nil && !p.replaces && p.prior.ServerName.Equal(p.plan.ServerName) &&
-		p.prior.ClientID.ValueString() != "" && p.prior.Subject.ValueString() != ""
-	if !stays {
+	if !p.stays() || p.prior.ClientID.ValueString() == "" || p.prior.Subject.ValueString() == "" {
 		return
 	}
 	client := idp.Client{ID: p.prior.ClientID.ValueString(), Subject: p.prior.Subject.ValueString()}

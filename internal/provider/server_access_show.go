@@ -28,7 +28,9 @@ func (m *serverAccessModel) show(ctx context.Context, i identity, o onboarding.O
 	}
 	drift := o.Drift
 	m.setSecretARN(o.SecretARN)
+	was := m.RoleARN
 	m.setNames(i, o.Resolved.Desired)
+	m.setRoleARN(o.Role, was) // before the client: hosts are told of it
 	if o.Client.Exists() {
 		m.setClient(i.kind, o.Resolved, o.Client)
 		if m.storage() == onboarding.State { // what a failure has left in the state stays until it is stored
@@ -48,7 +50,6 @@ func (m *serverAccessModel) show(ctx context.Context, i identity, o onboarding.O
 
 // showRole writes what the role has besides its permissions.
 func (m *serverAccessModel) showRole(ctx context.Context, role iam.Role, journal onboarding.Journal, settings *settings) diag.Diagnostics {
-	m.RoleARN = types.StringValue(role.ARN)
 	if m.TrustPolicy.IsNull() || !access.Equivalent(m.TrustPolicy.ValueString(), role.TrustPolicy) {
 		m.TrustPolicy = types.StringValue(role.TrustPolicy)
 	}
