@@ -120,11 +120,12 @@ func optional(s string) types.String {
 	return types.StringValue(s)
 }
 
-// lostSecret reports whether the client was found to have no valid secret, so that an update makes one. Such drift begins
-// with the name of the part.
+// lostSecret reports whether an update makes a new secret: the client was found to have no valid one, which drift says with
+// the name of the part, or nobody knows it and the role that let the client in is gone.
 func (m *serverAccessModel) lostSecret() bool {
 	return slices.ContainsFunc(m.Drift.Elements(), func(value attr.Value) bool {
 		text, ok := value.(types.String)
-		return ok && strings.HasPrefix(text.ValueString(), idp.SecretPart+" ")
+		return ok && (strings.HasPrefix(text.ValueString(), idp.SecretPart+" ") ||
+			m.ClientSecret.IsNull() && text.ValueString() == "role "+m.RoleName.ValueString()+" is missing")
 	})
 }

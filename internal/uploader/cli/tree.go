@@ -59,7 +59,7 @@ func (j *uploadJob) tree(ctx context.Context, dir, under string) error {
 	for range j.atOnce {
 		workers.Go(func() {
 			for l := range queue {
-				l.object, l.err = j.session.engine.UploadFile(ctx, l.path, j.session.config.S3PathPrefix+l.key, j.typed(l.key), bar)
+				l.object, l.err = j.leaf(ctx, l, bar)
 				if hopeless(l.err) {
 					cancel(l.err)
 				}
@@ -74,6 +74,15 @@ func (j *uploadJob) tree(ctx context.Context, dir, under string) error {
 		}
 	})
 	return j.collect(ctx, leaves)
+}
+
+// leaf uploads one file. Links that get a file's name after the tree was read are followed where all links are.
+func (j *uploadJob) leaf(ctx context.Context, l *leaf, m transfer.Meter) (transfer.Object, error) {
+	full := j.session.config.S3PathPrefix + l.key
+	if j.choice.Symlinks == tree.Follow {
+		return j.session.engine.UploadFile(ctx, l.path, full, j.typed(l.key), m)
+	}
+	return j.session.engine.UploadFound(ctx, transfer.Found{Name: l.path}, full, j.typed(l.key), m)
 }
 
 func (j *uploadJob) collect(ctx context.Context, leaves []*leaf) error {

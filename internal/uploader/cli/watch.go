@@ -255,12 +255,12 @@ func (s *spoolStore) Where() string {
 	return s.session.scope + "/" + s.session.config.S3PathPrefix + s.under
 }
 
-func (s *spoolStore) Upload(ctx context.Context, path, rel string) error {
+func (s *spoolStore) Upload(ctx context.Context, path, rel string, is journal.Identity) error {
 	key, full, err := s.key(rel)
 	if err != nil {
 		return err
 	}
-	object, err := s.session.engine.UploadFile(ctx, path, full, s.typed(key), nil)
+	object, err := s.session.engine.UploadFound(ctx, transfer.Found{Name: path, Is: &is}, full, s.typed(key), nil)
 	if err != nil {
 		return err
 	}
@@ -270,10 +270,10 @@ func (s *spoolStore) Upload(ctx context.Context, path, rel string) error {
 	return nil
 }
 
-func (s *spoolStore) Holds(ctx context.Context, path, rel string) (bool, error) {
+func (s *spoolStore) Holds(ctx context.Context, path, rel string, is journal.Identity) (bool, error) {
 	_, full, err := s.key(rel)
 	if err != nil {
 		return false, err
 	}
-	return s.session.engine.Holds(ctx, path, full)
+	return s.session.engine.Holds(ctx, transfer.Found{Name: path, Is: &is}, full)
 }

@@ -19,10 +19,11 @@ import (
 
 // Store is where the files go. Its methods may be called from any goroutine.
 type Store interface {
-	// Upload stores the file under its path below the directory. One that changes meanwhile fails.
-	Upload(ctx context.Context, path, rel string) error
+	// Upload stores the file under its path below the directory. One that changes meanwhile fails, and so does anything else
+	// that has its name.
+	Upload(ctx context.Context, path, rel string, is journal.Identity) error
 	// Holds reports whether the file's bytes are stored under its path already. It fails where that cannot be known.
-	Holds(ctx context.Context, path, rel string) (bool, error)
+	Holds(ctx context.Context, path, rel string, is journal.Identity) (bool, error)
 	// Where names the place that files go to. A file that was uploaded elsewhere is uploaded again.
 	Where() string
 }

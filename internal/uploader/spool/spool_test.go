@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/journal"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/tree"
 )
 
@@ -36,7 +37,7 @@ type bucket struct {
 
 func newBucket() *bucket { return &bucket{objects: map[string]string{}, puts: map[string]int{}} }
 
-func (b *bucket) Upload(_ context.Context, path, rel string) error {
+func (b *bucket) Upload(_ context.Context, path, rel string, _ journal.Identity) error {
 	if b.during != nil {
 		if err := b.during(path, rel); err != nil {
 			return err
@@ -56,7 +57,7 @@ func (b *bucket) Upload(_ context.Context, path, rel string) error {
 	return nil
 }
 
-func (b *bucket) Holds(_ context.Context, path, rel string) (bool, error) {
+func (b *bucket) Holds(_ context.Context, path, rel string, _ journal.Identity) (bool, error) {
 	text, err := os.ReadFile(path) //nolint:gosec // a test's
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -59,7 +59,7 @@ func (s *Spool) file(ctx context.Context, f *found) error {
 		if err := s.note(f.rel, entry{File: f.id, To: store.Where()}); err != nil {
 			return err
 		}
-		if err := store.Upload(ctx, f.path, f.rel); err != nil {
+		if err := store.Upload(ctx, f.path, f.rel, f.id); err != nil {
 			return err
 		}
 		if same, err := still(*f); err != nil || !same { // another file took the name before it was opened
@@ -76,7 +76,7 @@ func (s *Spool) file(ctx context.Context, f *found) error {
 
 // stored reports whether an upload that a crash or an error cut off has come to its end all the same.
 func (s *Spool) stored(ctx context.Context, store Store, f found) bool {
-	held, err := store.Holds(ctx, f.path, f.rel)
+	held, err := store.Holds(ctx, f.path, f.rel, f.id)
 	if err != nil {
 		s.Log.Info("whether S3 has it already is not known, so it is uploaded again", "path", f.path, "error", err)
 	}

@@ -8,7 +8,7 @@ import (
 // Holds reports whether the object of key has the bytes of the file, by its size and a checksum of the whole object. It
 // is false where there is no object, or none with such a checksum. It fails where S3 does not say: a server that may only
 // write is refused.
-func (e *Engine) Holds(ctx context.Context, name, key string) (bool, error) {
+func (e *Engine) Holds(ctx context.Context, file Found, key string) (bool, error) {
 	obj, err := e.store.Head(ctx, key)
 	if code := errorCode(err); code == "NotFound" || code == "NoSuchKey" {
 		return false, nil
@@ -16,7 +16,7 @@ func (e *Engine) Holds(ctx context.Context, name, key string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	src, err := openSource(name)
+	src, err := openSource(file, false)
 	if err != nil {
 		return false, err
 	}

@@ -7,6 +7,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/journal"
 )
 
 // source is an open file that is being uploaded, as it was when it was opened.
@@ -16,10 +18,18 @@ type source struct {
 	info fs.FileInfo
 }
 
-func openSource(name string) (*source, error) {
-	f, err := os.Open(name) // #nosec G304 -- the user names the file
+// Found is a file that was found in a directory. Others may write to that, so a symbolic link that has got the file's name
+// is not followed.
+type Found struct {
+	Name string
+	Is   *journal.Identity // which file it was; nil: any regular file that has the name
+}
+
+// openSource opens the file; follow says whether what a symbolic link points to is taken.
+func openSource(file Found, follow bool) (*source, error) {
+	f, err := open(file.Name, follow)
 	if err != nil {
-		return nil, local("open", name, err)
+		return nil, local("open", file.Name, err)
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
@@ -27,9 +37,19 @@ func openSource(name string) (*source, error) {
 	}
 	if err != nil {
 		_ = f.Close()
-		return nil, local("upload", name, err)
+		return nil, local("upload", file.Name, err)
 	}
-	return &source{f, name, info}, nil
+	if file.Is != nil {
+		now, err := journal.Identify(file.Name, info)
+		if err == nil && (!now.Same(*file.Is) || now.Device != file.Is.Device) {
+			err = &ChangedError{What: "file " + file.Name}
+		}
+		if err != nil {
+			_ = f.Close()
+			return nil, err
+		}
+	}
+	return &source{f, file.Name, info}, nil
 }
 
 func (s *source) size() int64 { return s.info.Size() }
@@ -56,14 +76,28 @@ func (s *source) section(n, part int64) *io.SectionReader {
 // before the object is complete fails with a *ChangedError, and no object is made. With a journal, a multipart upload
 // that fails stays as it is, for another UploadFile to go on with (*ResumableError); without one it is aborted.
 func (e *Engine) UploadFile(ctx context.Context, name, key string, o ObjectOptions, m Meter) (Object, error) {
-	src, err := openSource(name)
+	src, err := openSource(Found{Name: name}, true)
 	if err != nil {
 		return Object{}, err
 	}
+	return e.upload(ctx, src, key, o, m)
+}
+
+// UploadFound is UploadFile for a file that was found in a directory. One that is another by now fails with a *ChangedError
+// before anything is sent.
+func (e *Engine) UploadFound(ctx context.Context, file Found, key string, o ObjectOptions, m Meter) (Object, error) {
+	src, err := openSource(file, false)
+	if err != nil {
+		return Object{}, err
+	}
+	return e.upload(ctx, src, key, o, m)
+}
+
+func (e *Engine) upload(ctx context.Context, src *source, key string, o ObjectOptions, m Meter) (Object, error) {
 	defer func() { _ = src.Close() }()
 	part, err := planPartSize(src.size(), e.opts.PartSize)
 	if err != nil {
-		return Object{}, &LocalError{Doing: "upload " + name, Err: err}
+		return Object{}, &LocalError{Doing: "upload " + src.name, Err: err}
 	}
 	o.Algorithm = e.opts.Algorithm
 	switch {

@@ -1,0 +1,71 @@
+//go:build unix
+
+package transfer
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/journal"
+)
+
+// TestFoundIsWhatIsSent has something else get a file's name after it was found: nothing of it is sent.
+func TestFoundIsWhatIsSent(t *testing.T) {
+	t.Parallel()
+	for name, swap := range map[string]func(dir, file string) error{
+		"link": func(dir, file string) error {
+			secret := filepath.Join(dir, "secret")
+			return errors.Join(os.WriteFile(secret, []byte("text"), 0o600), os.Symlink(secret, file))
+		},
+		"FIFO":             func(_, file string) error { return unix.Mkfifo(file, 0o600) },
+		"file":             func(_, file string) error { return os.WriteFile(file, []byte("TEXT"), 0o600) },
+		"directory's link": nil,
+	} {
+		for _, known := range []bool{true, false} {
+			if !known && (name == "file" || swap == nil) {
+				continue // any file will do then
+			}
+			dir, s := t.TempDir(), newFake()
+			below := filepath.Join(dir, "below")
+			file := filepath.Join(below, "file")
+			if err := errors.Join(os.Mkdir(below, 0o700), os.WriteFile(file, []byte("text"), 0o600)); err != nil {
+				t.Fatal(err)
+			}
+			info, err := os.Lstat(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			id, err := journal.Identify(file, info)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found := Found{Name: file}
+			if known {
+				found.Is = &id
+			}
+			e := engineFor(t, s, Options{Algorithm: CRC64NVME})
+			if _, err := e.UploadFound(t.Context(), found, "k", ObjectOptions{}, nil); err != nil || len(s.objects) != 1 {
+				t.Fatalf("%s: not uploaded while it is there: %v", name, err)
+			}
+			clear(s.objects)
+			err = os.Rename(file, file+".old")
+			if swap != nil {
+				err = errors.Join(err, swap(dir, file))
+			} else {
+				away := filepath.Join(dir, "away")
+				err = errors.Join(os.Mkdir(away, 0o700), os.WriteFile(filepath.Join(away, "file"), []byte("text"), 0o600),
+					os.Rename(below, below+".old"), os.Symlink(away, below))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := e.UploadFound(t.Context(), found, "k", ObjectOptions{}, nil); err == nil || len(s.objects) > 0 {
+				t.Errorf("%s, known %t: sent %d objects, %v", name, known, len(s.objects), err)
+			}
+		}
+	}
+}
