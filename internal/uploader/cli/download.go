@@ -60,6 +60,9 @@ func (a *app) download(ctx context.Context, m *moveFlags, args []string) error {
 	if info, err := os.Stat(target); err == nil && info.IsDir() {
 		target = filepath.Join(target, path.Base(key))
 	}
+	if info, err := os.Stat(target); err == nil && !info.Mode().IsRegular() {
+		return &usageError{err: fmt.Errorf("%s is not a regular file: take the content from standard output (-)", target)}
+	}
 	bar := a.bar(key, 0)
 	var obj, failed = s.engine.DownloadFile(ctx, full, target, bar)
 	bar.Done()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -26,7 +27,14 @@ func (e *Engine) DownloadFile(ctx context.Context, key, name string, m Meter) (O
 	if s, ok := m.(sized); ok {
 		s.Total(obj.Size)
 	}
-	f, err := createBeside(name)
+	mode := fs.FileMode(0o666) // less the umask: that of new files
+	if info, err := os.Stat(name); err == nil {
+		if !info.Mode().IsRegular() { // a device, say, which must not be replaced
+			return Object{}, local("replace", name, errors.New("not a regular file"))
+		}
+		mode = 0o600 // its own may be as narrow
+	}
+	f, err := createBeside(name, mode)
 	if err != nil {
 		return Object{}, local("create a file in", filepath.Dir(name), err)
 	}
@@ -52,10 +60,10 @@ func (e *Engine) DownloadFile(ctx context.Context, key, name string, m Meter) (O
 	return obj, nil
 }
 
-// createBeside makes a new file in the directory of name, with the mode that new files have by default.
-func createBeside(name string) (*os.File, error) {
+// createBeside makes a new file in the directory of name, with a mode less the umask.
+func createBeside(name string, mode fs.FileMode) (*os.File, error) {
 	unique := fmt.Sprintf(".oidcs3-%s.part", rand.Text())
-	return os.OpenFile(filepath.Join(filepath.Dir(name), unique), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666) // #nosec G302 G304 -- the umask decides; the user names the directory
+	return os.OpenFile(filepath.Join(filepath.Dir(name), unique), os.O_RDWR|os.O_CREATE|os.O_EXCL, mode) // #nosec G304 -- the user names the directory
 }
 
 // fill reads all ranges of the object in parallel, and checks what it has read.

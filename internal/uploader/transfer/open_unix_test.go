@@ -4,6 +4,7 @@ package transfer
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -67,5 +68,38 @@ func TestFoundIsWhatIsSent(t *testing.T) {
 				t.Errorf("%s, known %t: sent %d objects, %v", name, known, len(s.objects), err)
 			}
 		}
+	}
+}
+
+// TestDownloadOver replaces a private file, and refuses to replace what is no file.
+func TestDownloadOver(t *testing.T) {
+	t.Parallel()
+	s := newFake()
+	s.objects["k"] = []byte("text")
+	target := fileOf(t, []byte("old"))
+	s.beforeGet = func() error {
+		names, _ := filepath.Glob(filepath.Join(filepath.Dir(target), ".oidcs3-*"))
+		if len(names) != 1 {
+			return fmt.Errorf("files on their way: %v", names)
+		}
+		if info, err := os.Stat(names[0]); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%v, %v", info, err)
+		}
+		return nil
+	}
+	e := engineFor(t, s, Options{})
+	if _, err := e.DownloadFile(t.Context(), "k", target, nil); err != nil {
+		t.Fatal(err)
+	}
+	s.beforeGet = nil
+	fifo := target + ".fifo"
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.DownloadFile(t.Context(), "k", fifo, nil); !errors.As(err, new(*LocalError)) {
+		t.Errorf("over a FIFO: %v", err)
+	}
+	if info, err := os.Lstat(fifo); err != nil || info.Mode().IsRegular() {
+		t.Errorf("the FIFO is gone: %v", err)
 	}
 }
