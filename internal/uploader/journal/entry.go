@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -67,6 +68,9 @@ func read(f *os.File) (*State, error) {
 
 // Begin starts the journal anew for an upload that S3 is about to be asked for. It is on disk when Begin returns.
 func (e *Entry) Begin(u Upload) error {
+	if _, err := json.Marshal(u); err != nil { // a file's time may be beyond the year 9999
+		return fmt.Errorf("write the journal: %w", err)
+	}
 	line := encode(record{Version: version, Upload: &u})
 	temporary := e.path + ".new"
 	f, err := os.OpenFile(temporary, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600) // #nosec G304 -- below our directory

@@ -208,6 +208,17 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
+func TestTimeOutOfRange(t *testing.T) {
+	t.Parallel()
+	e := open(t, &Store{Dir: t.TempDir()})
+	defer func() { _ = e.Close() }()
+	u := sample()
+	u.File.Modified = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)
+	if err := e.Begin(u); err == nil {
+		t.Error("it is written")
+	}
+}
+
 func TestStateDir(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
