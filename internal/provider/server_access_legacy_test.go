@@ -100,7 +100,7 @@ func TestAccServerAccess_importWithPath(t *testing.T) {
 				{Config: s.hcl(), ConfigPlanChecks: planned(made.roleARN), ConfigStateChecks: append(made.kept(address), told(made.roleARN)...)},
 				{Config: wider.hcl(), ConfigPlanChecks: planned(made.roleARN), ConfigStateChecks: told(made.roleARN)},
 			}
-			if idp == "auth0" { // Cognito's row names the role that is gone, and Entra ID shows no secret for a new one
+			if idp != "cognito" { // whose row names the role that is gone
 				bare := "arn:aws:iam::123456789012:role/" + l.role()
 				steps = append(steps, resource.TestStep{PreConfig: doing(t, func() error { return deleteRole(t, l.role()) }),
 					Config: wider.hcl(), ConfigPlanChecks: planned(bare), ConfigStateChecks: told(bare), Check: may(address, levels["full"]...)})
