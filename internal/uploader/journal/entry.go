@@ -7,9 +7,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"sync"
 
 	"github.com/gofrs/flock"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/disk"
 )
 
 // Entry is one journal, locked. Its methods may be called from any goroutine.
@@ -79,7 +82,7 @@ func (e *Entry) Begin(u Upload) error {
 	}
 	_, err = f.Write(line)
 	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = rename(temporary, e.path)
+		err = replace(temporary, e.path)
 	}
 	if err != nil {
 		_ = os.Remove(temporary)
@@ -92,6 +95,14 @@ func (e *Entry) Begin(u Upload) error {
 	}
 	e.file, e.pending, e.err = nil, nil, nil
 	return nil
+}
+
+// replace puts a file in the place of another, for good.
+func replace(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	return disk.SyncDir(filepath.Dir(to))
 }
 
 // Started notes the ID that S3 has given the upload. It is on disk when Started returns.
