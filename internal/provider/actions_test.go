@@ -93,50 +93,52 @@ func refusing(t *testing.T, action string, set object, words ...string) resource
 
 // TestProtocol_disableServer shuts a server out and lets it in again, with its role alone, and what applies make of it.
 func TestProtocol_disableServer(t *testing.T) {
-	forEachIDP(t, func(t *testing.T, idp string) {
-		s := server{name: "shut-" + idp, idp: idp}
-		off := s
-		off.more = "enabled = false"
-		which := object{"server_name": s.name}
-		var earlier *s3.Client
-		// By the role alone: no other client than IAM's is as much as made.
-		alone := func(action string) resource.TestCheckFunc {
-			return checking(func() error {
-				w := newWireWith(t, object{"environment": "dev",
-					"auth0": object{"domain": "nowhere.invalid"}, "entra": object{"login_host": "nowhere.invalid", "graph_url": "https://nowhere.invalid"}})
-				_, err := w.invoke(action, which)
-				return err
-			})
-		}
-		works := func(state *terraform.State) error {
-			h, err := hostOf(state, address)
-			if err != nil {
-				return err
+	for _, idp := range []string{"auth0", "cognito"} { // roles trust tokens, or the vending service
+		t.Run(idp, func(t *testing.T) {
+			s := server{name: "shut-" + idp, idp: idp}
+			off := s
+			off.more = "enabled = false"
+			which := object{"server_name": s.name}
+			var earlier *s3.Client
+			// By the role alone: no other client than IAM's is as much as made.
+			alone := func(action string) resource.TestCheckFunc {
+				return checking(func() error {
+					w := newWireWith(t, object{"environment": "dev",
+						"auth0": object{"domain": "nowhere.invalid"}, "entra": object{"login_host": "nowhere.invalid", "graph_url": "https://nowhere.invalid"}})
+					_, err := w.invoke(action, which)
+					return err
+				})
 			}
-			if err := h.may(context.Background(), "put"); err != nil {
-				return err
+			works := func(state *terraform.State) error {
+				h, err := hostOf(state, address)
+				if err != nil {
+					return err
+				}
+				if err := h.may(context.Background(), "put"); err != nil {
+					return err
+				}
+				if earlier != nil {
+					return revoked(context.Background(), h, []**s3.Client{&earlier})
+				}
+				if earlier, err = h.session(context.Background()); err != nil {
+					return err
+				}
+				return h.put(context.Background(), earlier)
 			}
-			if earlier != nil {
-				return revoked(context.Background(), h, []**s3.Client{&earlier})
-			}
-			if earlier, err = h.session(context.Background()); err != nil {
-				return err
-			}
-			return h.put(context.Background(), earlier)
-		}
-		update := in(plancheck.ResourceActionUpdate)
-		run(t, []string{s.name},
-			resource.TestStep{Config: s.hcl(), Check: works},
-			resource.TestStep{Config: s.hcl(), ExpectNonEmptyPlan: true, Check: resource.ComposeTestCheckFunc(alone("oidcs3_disable_server"), shutOut(&earlier))},
-			// The configuration lets it in again; where it agrees, nothing is to be done.
-			resource.TestStep{Config: s.hcl(), ConfigPlanChecks: update, Check: works},
-			resource.TestStep{Config: s.hcl(), ExpectNonEmptyPlan: true, Check: resource.ComposeTestCheckFunc(
-				acting(t, "oidcs3_disable_server", which), acting(t, "oidcs3_disable_server", which), shutOut(&earlier))},
-			resource.TestStep{Config: off.hcl(), ConfigPlanChecks: in(plancheck.ResourceActionNoop), Check: shutOut(&earlier)},
-			resource.TestStep{Config: off.hcl(), ExpectNonEmptyPlan: true, Check: resource.ComposeTestCheckFunc(alone("oidcs3_enable_server"), works)},
-			resource.TestStep{Config: s.hcl(), ConfigPlanChecks: in(plancheck.ResourceActionNoop), Check: works},
-		)
-	})
+			update := in(plancheck.ResourceActionUpdate)
+			run(t, []string{s.name},
+				resource.TestStep{Config: s.hcl(), Check: works},
+				resource.TestStep{Config: s.hcl(), ExpectNonEmptyPlan: true, Check: resource.ComposeTestCheckFunc(alone("oidcs3_disable_server"), shutOut(&earlier))},
+				// The configuration lets it in again; where it agrees, nothing is to be done.
+				resource.TestStep{Config: s.hcl(), ConfigPlanChecks: update, Check: works},
+				resource.TestStep{Config: s.hcl(), ExpectNonEmptyPlan: true, Check: resource.ComposeTestCheckFunc(
+					acting(t, "oidcs3_disable_server", which), acting(t, "oidcs3_disable_server", which), shutOut(&earlier))},
+				resource.TestStep{Config: off.hcl(), ConfigPlanChecks: in(plancheck.ResourceActionNoop), Check: shutOut(&earlier)},
+				resource.TestStep{Config: off.hcl(), ExpectNonEmptyPlan: true, Check: resource.ComposeTestCheckFunc(alone("oidcs3_enable_server"), works)},
+				resource.TestStep{Config: s.hcl(), ConfigPlanChecks: in(plancheck.ResourceActionNoop), Check: works},
+			)
+		})
+	}
 }
 
 // TestProtocol_disableEdited shuts out a server whose trust policy somebody has edited, and cannot let it in by the role
@@ -178,50 +180,47 @@ func TestProtocol_actionOnNobody(t *testing.T) {
 // TestProtocol_rotateSecret rotates stored secrets by action and by trigger, in turn.
 func TestProtocol_rotateSecret(t *testing.T) {
 	forEachIDP(t, func(t *testing.T, idp string) {
-		for _, where := range []string{"secretsmanager", "ssm"} {
-			t.Run(where, func(t *testing.T) {
-				s := server{name: "acted-" + where + "-" + idp, idp: idp}
-				which, overlap := object{"server_name": s.name}, idp != "auth0"
-				var refused resource.TestCheckFunc = func(*terraform.State) error { return nil }
-				if !overlap {
-					refused = refusing(t, "oidcs3_rotate_secret", which, "Set allow_downtime = true")
-					which = object{"server_name": s.name, "allow_downtime": true}
-				}
-				var former []host
-				// now expects a secret that is new, that the one before it is valid beside it or not, and those before that are not.
-				now := func(state *terraform.State) error {
-					h, err := storedHost(state, where)
-					if err != nil {
-						return err
-					}
-					if err := h.may(context.Background(), "put"); err != nil {
-						return err
-					}
-					for i, old := range former {
-						if old.secret == h.secret {
-							return fmt.Errorf("the secret is the one of %d rotations ago", len(former)-i)
-						}
-						_, err := old.token(context.Background())
-						if valid := overlap && i == len(former)-1; valid != (err == nil) {
-							return fmt.Errorf("the secret of %d rotations ago is valid: %t (%w)", len(former)-i, !valid, err)
-						}
-					}
-					former = append(former, h)
-					return nil
-				}
-				action := acting(t, "oidcs3_rotate_secret", which)
-				trigger := func(n int) string {
-					return stored(s, where, fmt.Sprintf("allow_downtime = true\nrotation_triggers = { when = \"%d\" }", n))
-				}
-				update := in(plancheck.ResourceActionUpdate)
-				run(t, []string{s.name},
-					resource.TestStep{Config: trigger(1), Check: resource.ComposeTestCheckFunc(now, refused, action, now)},
-					resource.TestStep{Config: trigger(1), ConfigPlanChecks: in(plancheck.ResourceActionNoop), Check: resource.ComposeTestCheckFunc(action, now)},
-					resource.TestStep{Config: trigger(2), ConfigPlanChecks: update, Check: resource.ComposeTestCheckFunc(now, action, now)},
-					resource.TestStep{Config: trigger(3), ConfigPlanChecks: update, Check: now},
-				)
-			})
+		where := map[string]string{"auth0": "ssm", "entra": "secretsmanager", "cognito": "secretsmanager"}[idp]
+		s := server{name: "acted-" + where + "-" + idp, idp: idp}
+		which, overlap := object{"server_name": s.name}, idp != "auth0"
+		var refused resource.TestCheckFunc = func(*terraform.State) error { return nil }
+		if !overlap {
+			refused = refusing(t, "oidcs3_rotate_secret", which, "Set allow_downtime = true")
+			which = object{"server_name": s.name, "allow_downtime": true}
 		}
+		var former []host
+		// now expects a secret that is new, that the one before it is valid beside it or not, and those before that are not.
+		now := func(state *terraform.State) error {
+			h, err := storedHost(state, where)
+			if err != nil {
+				return err
+			}
+			if err := h.may(context.Background(), "put"); err != nil {
+				return err
+			}
+			for i, old := range former {
+				if old.secret == h.secret {
+					return fmt.Errorf("the secret is the one of %d rotations ago", len(former)-i)
+				}
+				_, err := old.token(context.Background())
+				if valid := overlap && i == len(former)-1; valid != (err == nil) {
+					return fmt.Errorf("the secret of %d rotations ago is valid: %t (%w)", len(former)-i, !valid, err)
+				}
+			}
+			former = append(former, h)
+			return nil
+		}
+		action := acting(t, "oidcs3_rotate_secret", which)
+		trigger := func(n int) string {
+			return stored(s, where, fmt.Sprintf("allow_downtime = true\nrotation_triggers = { when = \"%d\" }", n))
+		}
+		update := in(plancheck.ResourceActionUpdate)
+		run(t, []string{s.name},
+			resource.TestStep{Config: trigger(1), Check: resource.ComposeTestCheckFunc(now, refused, action, now)},
+			resource.TestStep{Config: trigger(1), ConfigPlanChecks: in(plancheck.ResourceActionNoop), Check: resource.ComposeTestCheckFunc(action, now)},
+			resource.TestStep{Config: trigger(2), ConfigPlanChecks: update, Check: resource.ComposeTestCheckFunc(now, action, now)},
+			resource.TestStep{Config: trigger(3), ConfigPlanChecks: update, Check: now},
+		)
 	})
 }
 

@@ -33,44 +33,42 @@ func boundaryPolicy(t *testing.T, name string, actions ...string) (arn string) {
 
 // TestAccServerAccess_permissionsBoundary bounds what a role may do by policies of others, which wins over its own.
 func TestAccServerAccess_permissionsBoundary(t *testing.T) {
-	forEachIDP(t, func(t *testing.T, idp string) {
-		s := server{name: "bounded-" + idp, idp: idp, permissions: "full"}
-		role := "oidc-s3-dev-" + s.name
-		putOnly, all := boundaryPolicy(t, role+"-put", "s3:PutObject"), boundaryPolicy(t, role+"-all", "s3:*")
-		within := func(arn string) server {
-			bounded := s
-			bounded.more = fmt.Sprintf("permissions_boundary = %q", arn)
-			return bounded
-		}
-		is := func(want string) resource.TestCheckFunc {
-			return checking(func() error {
-				found, err := iamClient(t).GetRole(t.Context(), &awsiam.GetRoleInput{RoleName: &role})
-				if err != nil {
-					return err
-				}
-				arn := ""
-				if boundary := found.Role.PermissionsBoundary; boundary != nil {
-					arn = aws.ToString(boundary.PermissionsBoundaryArn)
-				}
-				if arn != want {
-					return fmt.Errorf("the boundary is %q, not %q", arn, want)
-				}
-				return nil
-			})
-		}
-		update := in(plancheck.ResourceActionUpdate)
-		run(t, []string{s.name},
-			resource.TestStep{Config: within(putOnly).hcl(), Check: resource.ComposeTestCheckFunc(is(putOnly), may(address, "put"))},
-			resource.TestStep{Config: within(all).hcl(), ConfigPlanChecks: update, Check: resource.ComposeTestCheckFunc(is(all), may(address, "put", "get", "list", "delete"))},
-			resource.TestStep{PreConfig: func() { // somebody takes it away
-				if _, err := iamClient(t).DeleteRolePermissionsBoundary(t.Context(), &awsiam.DeleteRolePermissionsBoundaryInput{RoleName: &role}); err != nil {
-					t.Fatal(err)
-				}
-			}, Config: within(all).hcl(), ConfigPlanChecks: update, Check: is(all)},
-			resource.TestStep{ResourceName: address, ImportState: true, ImportStateId: role, ImportStateVerify: true, ImportStateVerifyIgnore: []string{"client_secret", "timeouts"}},
-			resource.TestStep{Config: s.hcl(), ConfigPlanChecks: update, Check: resource.ComposeTestCheckFunc(is(""), may(address, "put", "get", "list", "delete"))},
-		)
-	})
+	s := server{name: "bounded", permissions: "full"}
+	role := "oidc-s3-dev-" + s.name
+	putOnly, all := boundaryPolicy(t, role+"-put", "s3:PutObject"), boundaryPolicy(t, role+"-all", "s3:*")
+	within := func(arn string) server {
+		bounded := s
+		bounded.more = fmt.Sprintf("permissions_boundary = %q", arn)
+		return bounded
+	}
+	is := func(want string) resource.TestCheckFunc {
+		return checking(func() error {
+			found, err := iamClient(t).GetRole(t.Context(), &awsiam.GetRoleInput{RoleName: &role})
+			if err != nil {
+				return err
+			}
+			arn := ""
+			if boundary := found.Role.PermissionsBoundary; boundary != nil {
+				arn = aws.ToString(boundary.PermissionsBoundaryArn)
+			}
+			if arn != want {
+				return fmt.Errorf("the boundary is %q, not %q", arn, want)
+			}
+			return nil
+		})
+	}
+	update := in(plancheck.ResourceActionUpdate)
+	run(t, []string{s.name},
+		resource.TestStep{Config: within(putOnly).hcl(), Check: resource.ComposeTestCheckFunc(is(putOnly), may(address, "put"))},
+		resource.TestStep{Config: within(all).hcl(), ConfigPlanChecks: update, Check: resource.ComposeTestCheckFunc(is(all), may(address, "put", "get", "list", "delete"))},
+		resource.TestStep{PreConfig: func() { // somebody takes it away
+			if _, err := iamClient(t).DeleteRolePermissionsBoundary(t.Context(), &awsiam.DeleteRolePermissionsBoundaryInput{RoleName: &role}); err != nil {
+				t.Fatal(err)
+			}
+		}, Config: within(all).hcl(), ConfigPlanChecks: update, Check: is(all)},
+		resource.TestStep{ResourceName: address, ImportState: true, ImportStateId: role, ImportStateVerify: true, ImportStateVerifyIgnore: []string{"client_secret", "timeouts"}},
+		resource.TestStep{Config: s.hcl(), ConfigPlanChecks: update, Check: resource.ComposeTestCheckFunc(is(""), may(address, "put", "get", "list", "delete"))},
+	)
 }
 
 // TestAccServerAccess_kmsKey gives a server the use of the bucket's key, as its level asks for, and takes it away again.
@@ -149,10 +147,11 @@ func TestAccServerAccess_directReads(t *testing.T) {
 		"the provider block": strings.Replace(callsConfiguration, `environment = "dev"`, "environment = \"dev\"\n  bulk_reads = false", 1), "the environment": callsConfiguration,
 	} {
 		own := w.with(t)
+		tried := idps
 		if how == "the environment" {
-			own.env = append(own.env, "OIDCS3_BULK_READS=false")
+			own.env, tried = append(own.env, "OIDCS3_BULK_READS=false"), []string{"auth0"}
 		}
-		for _, idp := range idps {
+		for _, idp := range tried {
 			dir := own.dir(configuration)
 			own.clouds.Edge().Calls().Clear()
 			for _, args := range [][]string{{"apply", "-auto-approve"}, {"plan", "-detailed-exitcode"}, {"destroy", "-auto-approve"}} {
