@@ -173,6 +173,13 @@ func TestCommands(t *testing.T) {
 		"rclone": func(h *host, env map[string]string, file string) {
 			env["RCLONE_CONFIG"] = h.write("rclone.conf", "[uploads]\ntype = s3\nprovider = AWS\nenv_auth = true\nno_check_bucket = true\n"+
 				"region = "+h.Trust["AWS_REGION"]+"\nendpoint = "+h.Trust["AWS_ENDPOINT_URL"]+"\n")
+			// Older ones have another SDK, which takes no CA bundle beside rclone's own and asks for the bucket by a host name.
+			var minor int
+			if out, err := exec.Command("rclone", "version").Output(); err != nil {
+				h.t.Fatal(err)
+			} else if _, err := fmt.Sscanf(string(out), "rclone v1.%d", &minor); err == nil && minor < 68 {
+				h.t.Skipf("rclone 1.%d cannot be led to the sandbox; 1.68 can", minor)
+			}
 			to := "uploads:" + h.Bucket + "/" + hosttest.Prefix + "rclone"
 			// Without --no-check-dest it looks for the object first, and S3 answers 403 to whoever may not list all of the bucket.
 			h.run(env, "rclone", "--ca-cert", h.CA, "--no-check-dest", "copyto", file, to)
