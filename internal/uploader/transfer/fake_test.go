@@ -34,6 +34,8 @@ type fakeStore struct {
 	abortErr    error
 	beginErr    error // the upload begins, and the answer is lost
 	partsErr    error
+	headErr     error
+	putErr      error     // once: the object is stored, and the answer is lost
 	late        int       // reads of an object that is being assembled, before it is there
 	completeErr error     // the upload is complete, and the answer is lost
 	algorithm   Algorithm // of Head's checksum
@@ -61,7 +63,14 @@ func (s *fakeStore) Put(_ context.Context, key string, body Body, o ObjectOption
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if _, taken := s.objects[key]; taken && o.IfNoneMatch {
+		return Object{}, refusal(codePreconditionFailed)
+	}
 	s.objects[key] = content
+	if lost := s.putErr; lost != nil {
+		s.putErr = nil
+		return Object{}, lost
+	}
 	return Object{Key: key, Checksum: s.reported(o.Algorithm, content)}, nil
 }
 
@@ -153,6 +162,9 @@ func (s *fakeStore) enter(n int) {
 func (s *fakeStore) Complete(_ context.Context, key, id string, parts []Part, size int64, whole Checksum, o ObjectOptions) (Object, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if _, taken := s.objects[key]; taken && o.IfNoneMatch {
+		return Object{}, refusal(codePreconditionFailed)
+	}
 	if s.uploads[id] == nil {
 		return Object{}, refusal("NoSuchUpload")
 	}
@@ -194,6 +206,9 @@ func (s *fakeStore) Abort(ctx context.Context, _, id string) error {
 }
 
 func (s *fakeStore) Head(_ context.Context, key string) (Object, error) {
+	if s.headErr != nil {
+		return Object{}, s.headErr
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	content, ok := s.objects[key]

@@ -130,8 +130,8 @@ func (u *upload) complete(ctx context.Context) (Object, error) {
 	}
 	whole := u.options.Algorithm.combine(pieces)
 	obj, err := u.engine.store.Complete(ctx, u.key, u.id, list, size, whole, u.options)
-	if errorCode(err) == codeNoSuchUpload {
-		obj, err = u.completed(ctx, size, whole, err)
+	if code := errorCode(err); code == codeNoSuchUpload || code == codePreconditionFailed && u.gone(ctx) {
+		obj, err = u.engine.landed(ctx, u.key, size, whole, err)
 	}
 	if err == nil && u.repeated && obj.Checksum.Value == "" {
 		err = u.appears(ctx, size, whole)
@@ -149,17 +149,9 @@ func (u *upload) complete(ctx context.Context) (Object, error) {
 	return obj, nil
 }
 
-const codeNoSuchUpload = "NoSuchUpload"
-
-// completed finds out whether the upload is gone because an earlier request, whose answer was lost, has completed it:
-// then the object is there, and has our checksum. Without the permission to read, or without checksums, nobody knows,
-// and the error stays.
-func (u *upload) completed(ctx context.Context, size int64, whole Checksum, because error) (Object, error) {
-	obj, err := u.engine.store.Head(ctx, u.key)
-	if err != nil || whole.Value == "" || obj.Size != size || obj.Checksum != whole {
-		return Object{}, because
-	}
-	return obj, nil
+// gone reports whether S3 no longer has the upload: it is complete, or was aborted.
+func (u *upload) gone(ctx context.Context) bool {
+	return errorCode(u.engine.store.Parts(ctx, u.key, u.id, u.options.Algorithm, func(Part) {})) == codeNoSuchUpload
 }
 
 // appearTime is how long S3 may take to assemble an object.

@@ -71,7 +71,7 @@ func final(err error) bool {
 		return true
 	}
 	switch errorCode(err) {
-	case codeNoSuchUpload, "BadDigest", "InvalidPart", "InvalidPartOrder", "EntityTooSmall", "EntityTooLarge", "PreconditionFailed", "NoSuchBucket":
+	case codeNoSuchUpload, "BadDigest", "InvalidPart", "InvalidPartOrder", "EntityTooSmall", "EntityTooLarge", codePreconditionFailed, "NoSuchBucket":
 		return true
 	}
 	return false

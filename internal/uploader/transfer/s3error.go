@@ -96,6 +96,21 @@ func judge(err error) verdict {
 	return v
 }
 
+// The codes that say what became of an upload.
+const (
+	codeNoSuchUpload       = "NoSuchUpload"
+	codePreconditionFailed = "PreconditionFailed"
+)
+
+// unanswered reports whether a request may have taken effect although it failed: no answer came, or one that S3 was broken.
+func unanswered(err error) bool {
+	var resp *awshttp.ResponseError
+	if errors.As(err, &resp) && resp.Response != nil {
+		return resp.HTTPStatusCode() >= http.StatusInternalServerError
+	}
+	return errorCode(err) == ""
+}
+
 // errorCode is S3's code for an error; empty where S3 gave none.
 func errorCode(err error) string {
 	var api smithy.APIError

@@ -135,12 +135,21 @@ func (e *Engine) put(ctx context.Context, key string, src io.ReadSeeker, size in
 	t := e.tap(ctx, src, size, m)
 	t.last = unchanged
 	var obj Object
+	var lost *Checksum // of an attempt that sent everything and got no answer: S3 may have the object
 	err := e.try(ctx, "put object", key, func(ctx context.Context, w *watchdog) error {
 		body, err := t.attempt(ctx, w)
 		if err != nil {
 			return local("read", "the data of "+key, err)
 		}
-		if obj, err = e.store.Put(ctx, key, body, o); err != nil {
+		obj, err = e.store.Put(ctx, key, body, o)
+		switch {
+		case lost != nil && errorCode(err) == codePreconditionFailed:
+			obj, err = e.landed(ctx, key, size, *lost, err)
+			return err
+		case err != nil:
+			if p := t.piece(); p.size == t.size && unanswered(err) {
+				lost = &Checksum{t.algorithm, encodeSum(p.sum), false}
+			}
 			return whyOf(err, unchanged)
 		}
 		ours, err := t.confirmed(key, obj.Checksum)
@@ -151,6 +160,19 @@ func (e *Engine) put(ctx context.Context, key string, src io.ReadSeeker, size in
 		return Object{}, err
 	}
 	obj.Key, obj.Size = key, size
+	return obj, nil
+}
+
+// landed finds out whether the object is there because an earlier request, whose answer was lost, has made it: then it has
+// our checksum. Without the permission to read, or without checksums, nobody knows, and the error stays and says so.
+func (e *Engine) landed(ctx context.Context, key string, size int64, ours Checksum, because error) (Object, error) {
+	obj, err := e.store.Head(ctx, key)
+	switch {
+	case err != nil && Denied(err), err == nil && obj.Size == size && (ours.Value == "" || obj.Checksum.Value == ""):
+		return Object{}, fmt.Errorf("%w; a request before it, whose answer was lost, may have made the object", because)
+	case err != nil, obj.Size != size, obj.Checksum != ours:
+		return Object{}, because
+	}
 	return obj, nil
 }
 
