@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 )
 
 // Kind names an identity provider as configurations do.
@@ -103,8 +104,9 @@ type Lookup struct {
 	OnboardingID string
 	Subject      string // sub of its tokens, for providers whose sub is not made of the client id (Entra)
 	Name         string
-	Audience     string // whose grant to look for
-	Fresh        bool   // do not answer from a shared read
+	Since        time.Time // of a search by name: a client that was made before is another's; zero: any
+	Audience     string    // whose grant to look for
+	Fresh        bool      // do not answer from a shared read
 }
 
 // Part is one object or setting that a client consists of. Apply and Revert are one attempt each: they never repeat a

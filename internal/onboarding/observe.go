@@ -95,7 +95,7 @@ func (c *Controller) Observe(ctx context.Context, want Resolved, ref Reference) 
 	}
 	if ref.OnboardingID != "" && !o.Client.Exists() && (o.Role == nil || ref.ClientID == "") {
 		// One that was made and never got to be known by its id: before all is called gone, it is looked for.
-		if o.Client, err = c.find(ctx, want.Desired, "", ref.OnboardingID); err != nil {
+		if o.Client, err = c.find(ctx, want.Desired, "", ref.OnboardingID, o.role()); err != nil {
 			return o, err
 		}
 	}
@@ -104,15 +104,21 @@ func (c *Controller) Observe(ctx context.Context, want Resolved, ref Reference) 
 	}
 	w := c.begin(want, ref)
 	w.id, w.client, w.shared = ref.OnboardingID, o.Client, true
-	if o.Role != nil {
-		w.role = *o.Role
-	}
+	w.role = o.role()
 	if err := c.observeAround(ctx, w, ref.ClientID); err != nil {
 		return o, err
 	}
 	o.Row, o.Listed, o.SecretARN = w.row, w.listed, w.stored
 	o.Drift, o.Foreign = w.drift(), w.foreign()
 	return o, nil
+}
+
+// role is the role that was read; the zero Role where there is none.
+func (o Observed) role() iam.Role {
+	if o.Role == nil {
+		return iam.Role{}
+	}
+	return *o.Role
 }
 
 // lookUp reads a client by its id; the zero Client where it is gone.
@@ -128,9 +134,10 @@ func (c *Controller) lookUp(ctx context.Context, d Desired, id string) (idp.Clie
 }
 
 // find reads a client itself, by its id or else by its onboarding; the zero Client where there is none.
-func (c *Controller) find(ctx context.Context, d Desired, id, onboardingID string) (idp.Client, error) {
+// A client is made after its role, so one of the same name that is older than that is another's.
+func (c *Controller) find(ctx context.Context, d Desired, id, onboardingID string, role iam.Role) (idp.Client, error) {
 	client, err := c.clients.Find(ctx, idp.Lookup{
-		ID: id, OnboardingID: onboardingID, Name: d.Name(), Audience: d.Identity.Audience, Fresh: true,
+		ID: id, OnboardingID: onboardingID, Name: d.Name(), Since: role.Created, Audience: d.Identity.Audience, Fresh: true,
 	})
 	if apierror.Is(err, apierror.NotFound) {
 		return idp.Client{}, nil

@@ -122,7 +122,7 @@ func (c *Controller) readAgain(ctx context.Context, w *work, journal Journal) er
 	if err := c.clock.Sleep(ctx, firstPause); err != nil {
 		return err
 	}
-	again, err := c.find(ctx, w.want.Desired, w.client.ID, w.id)
+	again, err := c.find(ctx, w.want.Desired, w.client.ID, w.id, w.role)
 	if err == nil && again.Exists() {
 		w.client = again
 	}
@@ -136,7 +136,7 @@ func (c *Controller) readClient(ctx context.Context, w *work, ids ...string) (er
 		if id == "" && !w.known {
 			continue
 		}
-		if w.client, err = c.find(ctx, w.want.Desired, id, w.id); err != nil || w.client.Exists() {
+		if w.client, err = c.find(ctx, w.want.Desired, id, w.id, w.role); err != nil || w.client.Exists() {
 			return err
 		}
 	}
@@ -157,6 +157,7 @@ func (c *Controller) Delete(ctx context.Context, want Resolved, ref Reference) e
 // removal lists the steps of a Delete.
 func (w *work) removal(ref Reference) []step {
 	gone := false
+	var role iam.Role
 	var journal Journal
 	// A client that is gone may have left its id behind, in places where only the journal still says that it did.
 	ids := func() []string {
@@ -169,11 +170,11 @@ func (w *work) removal(ref Reference) []step {
 	}
 	steps := []step{{
 		name: "read role " + w.name(),
-		do: func(ctx context.Context) error {
-			role, err := w.c.roles.Look(ctx, w.name()) // shared: it costs a run that destroys thousands next to nothing
+		do: func(ctx context.Context) (err error) {
+			role, err = w.c.roles.Look(ctx, w.name()) // shared: it costs a run that destroys thousands next to nothing
 			journal = parseJournal(role.Tags)
 			if gone = apierror.Is(err, apierror.NotFound) || journal.foreignTo(ref.OnboardingID); gone {
-				journal = Journal{}
+				role, journal = iam.Role{}, Journal{}
 				return nil
 			}
 			if ref.OnboardingID == "" && journal.OnboardingID != "" {
@@ -195,7 +196,7 @@ func (w *work) removal(ref Reference) []step {
 		name:   "find client " + w.name(),
 		needed: func() bool { return ref.ClientID == "" && ref.OnboardingID != "" },
 		do: func(ctx context.Context) (err error) {
-			w.client, err = w.c.find(ctx, w.want.Desired, "", ref.OnboardingID)
+			w.client, err = w.c.find(ctx, w.want.Desired, "", ref.OnboardingID, role)
 			return err
 		},
 	}, {

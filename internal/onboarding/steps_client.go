@@ -35,7 +35,7 @@ func (w *work) applyPart(part idp.Part, first bool) step {
 			return err
 		},
 		settled: func(ctx context.Context) (bool, error) {
-			found, err := w.c.find(ctx, w.want.Desired, w.client.ID, w.id)
+			found, err := w.c.find(ctx, w.want.Desired, w.client.ID, w.id, w.role)
 			if err != nil || !found.Exists() {
 				return false, err
 			}
@@ -50,7 +50,7 @@ func (w *work) applyPart(part idp.Part, first bool) step {
 				before = idp.Client{}
 			}
 			if !w.client.Exists() { // made, perhaps, by an attempt whose answer was lost
-				found, err := w.c.find(ctx, w.want.Desired, "", w.id)
+				found, err := w.c.find(ctx, w.want.Desired, "", w.id, w.role)
 				if err != nil || !found.Exists() {
 					return err
 				}

@@ -146,7 +146,7 @@ func (w *work) adopt(ctx context.Context, taken error) error {
 	j, found := parseJournal(role.Tags), *w
 	found.role, found.id, found.adopted = role, j.OnboardingID, true
 	for _, id := range slices.Compact([]string{j.ClientID, ""}) { // the journal may name one that an undo has deleted since
-		if found.client, err = w.c.find(ctx, w.want.Desired, id, j.OnboardingID); err != nil {
+		if found.client, err = w.c.find(ctx, w.want.Desired, id, j.OnboardingID, role); err != nil {
 			return err
 		}
 		if found.client.Exists() {

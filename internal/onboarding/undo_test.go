@@ -3,8 +3,10 @@ package onboarding
 import (
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
 )
 
 // TestUndoIsRepeated refuses each call of a create in turn and loses the first call of the undo: nothing may be left.
@@ -99,6 +101,57 @@ func TestAnotherOnboardingIsLeftAlone(t *testing.T) {
 			t.Errorf("the other's server: %v", err)
 		}
 	})
+}
+
+// TestNamesakeIsLeftAlone has a client at an identity provider that finds clients by their names, whose name somebody else's
+// has had for longer than there has been an onboarding. Killed before it makes its own, and gone on with, undone or removed,
+// the onboarding never takes the other for its own.
+func TestNamesakeIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	for _, end := range []string{"go on", "fail", "remove"} {
+		t.Run(end, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w, want := newWorld(), serverNamed("web-01")
+				w.byName = true
+				w.clients["namesake"] = &registered{client: idp.Client{ID: "namesake", Name: want.Name(), Secret: "another's"}, made: time.Now(), granted: true}
+				time.Sleep(time.Hour)
+				w.strike = func(_ int, name string) blow {
+					if name == "POST client" {
+						return crash
+					}
+					return none
+				}
+				if err := survive(func() error { _, err := w.controller().Create(t.Context(), want); return err }); err == nil {
+					t.Fatal("it was not killed")
+				}
+				onboarding := parseJournal(w.roles[want.Name()].Tags).OnboardingID
+				w.strike = func(_ int, name string) blow {
+					if end == "fail" && name == "PutRolePolicy" {
+						return refused
+					}
+					return none
+				}
+				time.Sleep(2 * claimTime)
+				var err error
+				if end == "remove" {
+					err = w.controller().Delete(t.Context(), want, Reference{OnboardingID: onboarding})
+				} else {
+					var made Outcome
+					made, err = w.controller().Create(t.Context(), want)
+					if end == "go on" && (made.Client.ID == "namesake" || made.Client.ID == "") {
+						t.Errorf("the server was given client %q", made.Client.ID)
+					}
+				}
+				if (err != nil) != (end == "fail") || leftBehind(err) {
+					t.Error(err)
+				}
+				if theirs := w.clients["namesake"]; theirs == nil || theirs.client.Secret != "another's" {
+					t.Errorf("the namesake is %+v", theirs)
+				}
+			})
+		})
+	}
 }
 
 // TestAdoptedLeavesNothing kills an onboarding that has put its client into the OIDC provider's list, and goes on with one

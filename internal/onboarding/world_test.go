@@ -32,6 +32,7 @@ type world struct {
 	strike     func(call int, name string) blow
 	breaches   []string // promises seen broken
 	readable   bool     // whether the identity provider shows secrets
+	byName     bool     // whether it can hold no onboarding id, so that a client is searched by its name
 	api        idp.API
 	complete   func(role iam.Role) bool // whether all else stands when a role is opened
 	reads      int
@@ -44,7 +45,16 @@ type world struct {
 
 type registered struct {
 	client  idp.Client
+	made    time.Time
 	granted bool
+}
+
+// answers reports whether a search without an id finds the client.
+func (r *registered) answers(which idp.Lookup, byName bool) bool {
+	if byName {
+		return r.client.Name == which.Name && !r.made.Before(which.Since)
+	}
+	return which.OnboardingID != "" && r.client.OnboardingID == which.OnboardingID
 }
 
 // blow is what happens to one call.
@@ -135,7 +145,7 @@ func (w worldRoles) Create(_ context.Context, s iam.RoleSpec) (role iam.Role, er
 		}
 		role = iam.Role{
 			Name: s.Name, ARN: access.RoleARN("aws", "123456789012", s.Name), TrustPolicy: s.TrustPolicy, Tags: maps.Clone(s.Tags),
-			MaxSessionDuration: s.MaxSessionDuration, PermissionsBoundary: s.PermissionsBoundary, InlinePolicies: map[string]string{},
+			MaxSessionDuration: s.MaxSessionDuration, PermissionsBoundary: s.PermissionsBoundary, InlinePolicies: map[string]string{}, Created: time.Now(),
 		}
 		w.roles[s.Name] = role
 		return nil
@@ -299,7 +309,7 @@ func (w worldClients) Find(_ context.Context, which idp.Lookup) (idp.Client, err
 		return idp.Client{}, failed(apierror.NotFound, "GET client", which.ID)
 	}
 	for id, r := range w.clients {
-		if id == which.ID || (which.ID == "" && which.OnboardingID != "" && r.client.OnboardingID == which.OnboardingID) {
+		if id == which.ID || (which.ID == "" && r.answers(which, w.byName)) {
 			return w.shown(r), nil
 		}
 	}
@@ -348,7 +358,7 @@ func (w worldClients) Parts() []idp.Part {
 				if s.Method == idp.ClientSecret {
 					made.Secret = idp.Secret("secret-of-" + id)
 				}
-				w.clients[id] = &registered{client: made}
+				w.clients[id] = &registered{client: made, made: time.Now()}
 				return nil
 			})
 			if err == nil {

@@ -8,7 +8,7 @@
 //
 // An app client has no tag, no metadata and no unique name: nothing can hold an onboarding id, and Client.OnboardingID is
 // always empty. A client whose id is not known is searched by its name. So that such a search cannot find somebody
-// else's, no client is made where one of the name exists already.
+// else's, no client is made where one of the name exists already, and one that is older than its role is not taken.
 //
 // # Client secrets
 //

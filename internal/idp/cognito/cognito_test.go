@@ -194,6 +194,14 @@ func TestFindByName(t *testing.T) {
 	if _, err := p.Find(context.Background(), idp.Lookup{Name: spec().Name}); !apierror.Is(err, apierror.Conflict) || !strings.Contains(err.Error(), id) {
 		t.Errorf("two of a name: %v", err)
 	}
+	since := time.Unix(1_800_000_000, 0)
+	second := f.existing(map[string]any{"CreationDate": float64(since.Add(time.Second).Unix())})
+	if found, err := p.Find(context.Background(), idp.Lookup{Name: spec().Name, Since: since}); err != nil || found.ID != second {
+		t.Errorf("one that is older than its role: found %q, %v", found.ID, err)
+	}
+	if _, err := p.Find(context.Background(), idp.Lookup{Name: spec().Name, Since: since.Add(time.Hour)}); !apierror.Is(err, apierror.NotFound) {
+		t.Errorf("all of them are older: %v", err)
+	}
 	if _, err := p.Find(context.Background(), idp.Lookup{OnboardingID: "o-1"}); !apierror.Is(err, apierror.Invalid) {
 		t.Errorf("an onboarding id alone: %v", err)
 	}

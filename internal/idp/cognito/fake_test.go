@@ -220,7 +220,7 @@ func (f *fake) existing(changes map[string]any) string {
 	one := map[string]any{
 		"UserPoolId": poolID, "ClientId": id, "ClientName": spec().Name, "ClientSecret": "secret-of-" + id,
 		"AllowedOAuthFlowsUserPoolClient": true, "AllowedOAuthFlows": []any{"client_credentials"}, "AllowedOAuthScopes": []any{"s3/upload"},
-		"EnableTokenRevocation": true, "RefreshTokenValidity": 30.0,
+		"EnableTokenRevocation": true, "RefreshTokenValidity": 30.0, "CreationDate": 1.7e9,
 	}
 	maps.Copy(one, changes)
 	f.clients[id] = one

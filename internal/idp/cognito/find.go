@@ -20,15 +20,14 @@ const maxClients = 60
 // maxAge is how long a list of names is good for.
 const maxAge = 10 * time.Minute
 
+// clockSkew is by how much the clocks of two services may differ, and what IAM's whole seconds lose.
+const clockSkew = time.Minute
+
 // Find implements idp.Provider. Without an id it goes by the name, since nothing holds an onboarding id. Each read is a
 // direct one: there is no list to share.
 func (p *Provider) Find(ctx context.Context, which idp.Lookup) (idp.Client, error) {
 	if which.ID == "" {
-		id, err := p.search(ctx, which.Name)
-		if err != nil {
-			return idp.Client{}, err
-		}
-		which.ID = id
+		return p.search(ctx, which)
 	}
 	app, err := p.describe(ctx, which.ID)
 	if err != nil {
@@ -37,27 +36,40 @@ func (p *Provider) Find(ctx context.Context, which idp.Lookup) (idp.Client, erro
 	return client(app), nil
 }
 
-// search finds the id of the one client of a name.
-func (p *Provider) search(ctx context.Context, name string) (string, error) {
-	fault := &apierror.Error{Service: service, Operation: "ListUserPoolClients", Object: "app client " + name}
-	if name == "" {
+// search finds the one client of a name that was made at a time, or later. The list of clients does not tell when.
+func (p *Provider) search(ctx context.Context, which idp.Lookup) (idp.Client, error) {
+	fault := &apierror.Error{Service: service, Operation: "ListUserPoolClients", Object: "app client " + which.Name}
+	if which.Name == "" {
 		fault.Kind, fault.Message = apierror.Invalid, "nothing says which app client is meant"
-		return "", fault
+		return idp.Client{}, fault
 	}
 	all, err := p.list(ctx)
 	if err != nil {
-		return "", err
+		return idp.Client{}, err
 	}
-	switch ids := all[name]; len(ids) {
+	var found idp.Client
+	var ids []string
+	for _, id := range all[which.Name] {
+		app, err := p.describe(ctx, id)
+		switch {
+		case apierror.Is(err, apierror.NotFound): // deleted since
+			continue
+		case err != nil:
+			return idp.Client{}, err
+		case aws.ToTime(app.CreationDate).Before(which.Since.Add(-clockSkew)):
+			continue
+		}
+		found, ids = client(app), append(ids, id)
+	}
+	switch len(ids) {
 	case 0:
 		fault.Kind, fault.Message = apierror.NotFound, "there is none"
-		return "", fault
+		return idp.Client{}, fault
 	case 1:
-		return ids[0], nil
-	default:
-		fault.Kind, fault.Message = apierror.Conflict, "there are several: "+set(ids)
-		return "", fault
+		return found, nil
 	}
+	fault.Kind, fault.Message = apierror.Conflict, "there are several: "+set(ids)
+	return idp.Client{}, fault
 }
 
 // list reads the ids of the pool's app clients, by name.
