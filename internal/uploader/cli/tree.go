@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 
@@ -37,10 +38,10 @@ func (e *someFailed) Explain() explain.Explanation {
 
 // leaf is one file of a tree.
 type leaf struct {
-	path, key string
-	object    transfer.Object
-	err       error
-	done      chan struct{}
+	path, rel, key string
+	object         transfer.Object
+	err            error
+	done           chan struct{}
 }
 
 // tree uploads all regular files below dir. Results are told in the order of the paths.
@@ -49,6 +50,11 @@ func (j *uploadJob) tree(ctx context.Context, dir, under string) error {
 	if err != nil {
 		return err
 	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return &transfer.LocalError{Doing: "upload " + dir, Err: err}
+	}
+	defer func() { _ = root.Close() }()
 	bar := j.bar(filepath.Base(dir), total)
 	defer bar.Done()
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -59,7 +65,7 @@ func (j *uploadJob) tree(ctx context.Context, dir, under string) error {
 	for range j.atOnce {
 		workers.Go(func() {
 			for l := range queue {
-				l.object, l.err = j.leaf(ctx, l, bar)
+				l.object, l.err = j.leaf(ctx, root, l, bar)
 				if hopeless(l.err) {
 					cancel(l.err)
 				}
@@ -76,13 +82,14 @@ func (j *uploadJob) tree(ctx context.Context, dir, under string) error {
 	return j.collect(ctx, leaves)
 }
 
-// leaf uploads one file. Links that get a file's name after the tree was read are followed where all links are.
-func (j *uploadJob) leaf(ctx context.Context, l *leaf, m transfer.Meter) (transfer.Object, error) {
+// leaf uploads one file. Links that get the name of a file, or of a directory above it, after the tree was read are
+// followed where all links are.
+func (j *uploadJob) leaf(ctx context.Context, root *os.Root, l *leaf, m transfer.Meter) (transfer.Object, error) {
 	full := j.session.config.S3PathPrefix + l.key
 	if j.choice.Symlinks == tree.Follow {
 		return j.session.engine.UploadFile(ctx, l.path, full, j.typed(l.key), m)
 	}
-	return j.session.engine.UploadFound(ctx, transfer.Found{Name: l.path}, full, j.typed(l.key), m)
+	return j.session.engine.UploadFound(ctx, transfer.Found{Name: l.path, Tree: root, Rel: l.rel}, full, j.typed(l.key), m)
 }
 
 func (j *uploadJob) collect(ctx context.Context, leaves []*leaf) error {
@@ -140,7 +147,7 @@ func (j *uploadJob) walk(dir, under string) (leaves []*leaf, total int64, err er
 			return nil, 0, err
 		}
 		total += f.Size
-		leaves = append(leaves, &leaf{path: f.Path, key: key, done: make(chan struct{})})
+		leaves = append(leaves, &leaf{path: f.Path, rel: f.Rel, key: key, done: make(chan struct{})})
 	}
 	return leaves, total, nil
 }

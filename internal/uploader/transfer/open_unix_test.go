@@ -22,12 +22,15 @@ func TestFoundIsWhatIsSent(t *testing.T) {
 			secret := filepath.Join(dir, "secret")
 			return errors.Join(os.WriteFile(secret, []byte("text"), 0o600), os.Symlink(secret, file))
 		},
+		"relative link": func(dir, file string) error {
+			return errors.Join(os.WriteFile(filepath.Join(filepath.Dir(file), "secret"), []byte("text"), 0o600), os.Symlink("secret", file))
+		},
 		"FIFO":             func(_, file string) error { return unix.Mkfifo(file, 0o600) },
 		"file":             func(_, file string) error { return os.WriteFile(file, []byte("TEXT"), 0o600) },
 		"directory's link": nil,
 	} {
-		for _, known := range []bool{true, false} {
-			if !known && (name == "file" || swap == nil) {
+		for _, by := range []string{"name", "identity", "tree"} {
+			if (by != "identity" && name == "file") || (by == "name" && swap == nil) {
 				continue // any file will do then
 			}
 			dir, s := t.TempDir(), newFake()
@@ -45,8 +48,16 @@ func TestFoundIsWhatIsSent(t *testing.T) {
 				t.Fatal(err)
 			}
 			found := Found{Name: file}
-			if known {
+			switch by {
+			case "identity":
 				found.Is = &id
+			case "tree":
+				root, err := os.OpenRoot(dir)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = root.Close() }()
+				found.Tree, found.Rel = root, "below/file"
 			}
 			e := engineFor(t, s, Options{Algorithm: CRC64NVME})
 			if _, err := e.UploadFound(t.Context(), found, "k", ObjectOptions{}, nil); err != nil || len(s.objects) != 1 {
@@ -65,7 +76,7 @@ func TestFoundIsWhatIsSent(t *testing.T) {
 				t.Fatal(err)
 			}
 			if _, err := e.UploadFound(t.Context(), found, "k", ObjectOptions{}, nil); err == nil || len(s.objects) > 0 {
-				t.Errorf("%s, known %t: sent %d objects, %v", name, known, len(s.objects), err)
+				t.Errorf("%s, found by %s: sent %d objects, %v", name, by, len(s.objects), err)
 			}
 		}
 	}

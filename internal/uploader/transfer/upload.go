@@ -23,11 +23,40 @@ type source struct {
 type Found struct {
 	Name string
 	Is   *journal.Identity // which file it was; nil: any regular file that has the name
+	Tree *os.Root          // what the file must lie in, although a directory above it may be a link by now; nil: not known
+	Rel  string            // its name in Tree
 }
+
+func (f Found) open(follow bool) (*os.File, error) {
+	if f.Tree != nil {
+		return openWithin(f.Tree, f.Rel)
+	}
+	return open(f.Name, follow)
+}
+
+// openWithin opens a file of a tree, and no other that a link leads to.
+func openWithin(tree *os.Root, name string) (*os.File, error) {
+	f, err := tree.OpenFile(name, os.O_RDONLY|nonblock, 0)
+	if err != nil {
+		return nil, err
+	}
+	opened, err := f.Stat()
+	named, lstatErr := tree.Lstat(name)
+	if err = errors.Join(err, lstatErr); err == nil && !os.SameFile(opened, named) {
+		err = errSymlink
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+var errSymlink = errors.New("it is a symbolic link")
 
 // openSource opens the file; follow says whether what a symbolic link points to is taken.
 func openSource(file Found, follow bool) (*source, error) {
-	f, err := open(file.Name, follow)
+	f, err := file.open(follow)
 	if err != nil {
 		return nil, local("open", file.Name, err)
 	}
