@@ -31,15 +31,19 @@ func scan(dir string, include, exclude []tree.Pattern, each func(), trouble func
 	} else if !info.IsDir() {
 		return nil, nil, errors.New("it is not a directory")
 	}
-	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if each(); path == dir {
+	root, err := filepath.EvalSymlinks(dir) // a walk does not follow the directory itself
+	if err != nil {
+		return nil, nil, err
+	}
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if each(); path == root {
 			return err
 		}
-		rel, relErr := filepath.Rel(dir, path)
+		rel, relErr := filepath.Rel(root, path)
 		if relErr != nil {
 			return relErr
 		}
-		rel = filepath.ToSlash(rel)
+		path, rel = filepath.Join(dir, rel), filepath.ToSlash(rel)
 		matches := func(p tree.Pattern) bool { return p.Match(rel) }
 		switch {
 		case err == nil && isAside(d.Name()):

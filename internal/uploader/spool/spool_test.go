@@ -131,6 +131,26 @@ func names(t *testing.T, dir string) (all []string) {
 	return all
 }
 
+// TestLinkedDirectory watches a directory by a symbolic link to it, as /var/spool/outgoing may be one to a disk of its own.
+func TestLinkedDirectory(t *testing.T) {
+	t.Parallel()
+	dir, b := t.TempDir(), newBucket()
+	write(t, dir, "a", "text of a")
+	write(t, dir, "b/c", "text of b/c")
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(dir, link); err != nil {
+		t.Fatal(err)
+	}
+	s := watched(t, link, b)
+	s.After = Delete
+	if err := s.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if b.uploads("a", "text of a") != 1 || b.uploads("b/c", "text of b/c") != 1 || len(names(t, dir)) > 0 {
+		t.Errorf("a: %d, b/c: %d, left %v", b.uploads("a", "text of a"), b.uploads("b/c", "text of b/c"), names(t, dir))
+	}
+}
+
 func TestAfterwards(t *testing.T) {
 	t.Parallel()
 	for after, left := range map[After]int{Keep: 3, Delete: 0, Move: 0} {
