@@ -17,6 +17,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/layers"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/programs"
 )
 
 // checkPrefixTag puts the foundation's bucket policy on the sandbox's bucket: every server still uploads, through STS and
@@ -32,10 +33,7 @@ func checkPrefixTag(t *testing.T, w *workspace, configurations map[string]map[st
 	if _, err := client.PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{Bucket: &bucket, Policy: &document}); err != nil {
 		t.Fatal(err)
 	}
-	binary := filepath.Join(filepath.Dir(w.dir), "oidcs3-upload")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "../../cmd/oidcs3-upload").CombinedOutput(); err != nil {
-		t.Fatalf("build the host binary: %v\n%s", err, out)
-	}
+	binary := programs.For(t, programs.Upload)
 	roles := iam.New(iam.Options{Region: w.clouds["AWS_REGION"], BaseEndpoint: aws.String(w.clouds["AWS_ENDPOINT_URL"]), HTTPClient: client.Options().HTTPClient,
 		Credentials: credentials.NewStaticCredentialsProvider(w.clouds["AWS_ACCESS_KEY_ID"], w.clouds["AWS_SECRET_ACCESS_KEY"], "")})
 	for name, configuration := range configurations {

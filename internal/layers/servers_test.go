@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/layers"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/programs"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox"
 )
 
@@ -29,7 +30,9 @@ type workspace struct {
 	env    []string
 }
 
-// newWorkspace builds what the layer needs: provider, clouds, states of the foundations. It needs TF_ACC, as all that runs
+func TestMain(m *testing.M) { os.Exit(programs.Main(m)) }
+
+// newWorkspace makes what the layer needs: provider, clouds, states of the foundations. It needs TF_ACC, as all that runs
 // terraform does.
 func newWorkspace(t *testing.T) *workspace {
 	t.Helper()
@@ -37,19 +40,13 @@ func newWorkspace(t *testing.T) *workspace {
 		t.Skip("TF_ACC is not set")
 	}
 	dir := t.TempDir()
-	provider, vending := filepath.Join(dir, "terraform-provider-oidcs3"), filepath.Join(dir, "oidcs3-vending")
-	for binary, source := range map[string]string{provider: "../..", vending: "../../cmd/oidcs3-vending"} {
-		if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, source).CombinedOutput(); err != nil {
-			t.Fatalf("build %s: %v\n%s", source, err, out)
-		}
-	}
-	clouds, err := sandbox.Start(t.Context(), sandbox.Options{Dir: dir, VendingBinary: vending})
+	clouds, err := sandbox.Start(t.Context(), sandbox.Options{Dir: dir, VendingBinary: programs.For(t, programs.Vending)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = clouds.Close() })
 	w := &workspace{dir: filepath.Join(dir, "servers"), clouds: clouds.Env()}
-	rc, err := layers.CLIConfig(dir, provider)
+	rc, err := layers.CLIConfig(dir, programs.For(t, programs.Provider))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,11 +2,11 @@ package provider_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
-	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/programs"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/provider"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox"
 )
@@ -36,9 +37,9 @@ func withClouds(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	vending := filepath.Join(dir, "oidcs3-vending")
-	if out, err := exec.Command("go", "build", "-o", vending, "../../cmd/oidcs3-vending").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build the vending service: %v\n%s", err, out)
+	vending, err := programs.Build(programs.Vending)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	clouds, err = sandbox.Start(context.Background(), sandbox.Options{Dir: dir, VendingBinary: vending})
@@ -53,7 +54,12 @@ func withClouds(m *testing.M) int {
 			return 1
 		}
 	}
-	return m.Run()
+	// A test waits most of its time, for the CLI it runs or for clouds that take theirs. -parallel on the command line counts.
+	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return programs.Main(m)
 }
 
 var factories = map[string]func() (tfprotov6.ProviderServer, error){

@@ -93,6 +93,7 @@ func refusing(t *testing.T, action string, set object, words ...string) resource
 
 // TestProtocol_disableServer shuts a server out and lets it in again, with its role alone, and what applies make of it.
 func TestProtocol_disableServer(t *testing.T) {
+	t.Parallel()
 	for _, idp := range []string{"auth0", "cognito"} { // roles trust tokens, or the vending service
 		t.Run(idp, func(t *testing.T) {
 			s := server{name: "shut-" + idp, idp: idp}
@@ -179,6 +180,7 @@ func TestProtocol_actionOnNobody(t *testing.T) {
 
 // TestProtocol_rotateSecret rotates stored secrets by action and by trigger, in turn.
 func TestProtocol_rotateSecret(t *testing.T) {
+	t.Parallel()
 	forEachIDP(t, func(t *testing.T, idp string) {
 		where := map[string]string{"auth0": "ssm", "entra": "secretsmanager", "cognito": "secretsmanager"}[idp]
 		s := server{name: "acted-" + where + "-" + idp, idp: idp}
@@ -227,6 +229,7 @@ func TestProtocol_rotateSecret(t *testing.T) {
 // TestProtocol_rotateShownSecret rotates a secret that the state has: at Auth0 the next refresh reads it, elsewhere it would
 // be lost.
 func TestProtocol_rotateShownSecret(t *testing.T) {
+	t.Parallel()
 	forEachIDP(t, func(t *testing.T, idp string) {
 		s := server{name: "shown-" + idp, idp: idp}
 		which := object{"id": s.name, "allow_downtime": true}

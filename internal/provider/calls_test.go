@@ -60,6 +60,7 @@ resource "oidcs3_server_access" "this" {
 // shared by all servers of a run, so a run of one server pays them alone. Waiting for access, which is the server's own
 // first token and session, is counted by itself.
 func TestAccServerAccess_calls(t *testing.T) {
+	t.Parallel()
 	w := newWorkplace(t)
 	own, dir := w.clouds, w.dir(callsConfiguration)
 	terraform := func(args ...string) { t.Helper(); w.terraform(dir, append(args, "-input=false", "-no-color")...) }

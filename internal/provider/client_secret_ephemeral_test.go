@@ -19,6 +19,7 @@ func echoed(config string) string {
 }
 
 func TestAccClientSecret(t *testing.T) {
+	t.Parallel()
 	withEcho := map[string]func() (tfprotov6.ProviderServer, error){"echo": echoprovider.NewProviderServer()}
 	maps.Copy(withEcho, factories)
 	for idp, where := range map[string]string{"auth0": "", "cognito": "", "entra": "secretsmanager"} {

@@ -27,6 +27,7 @@ func published(t *testing.T, name ...string) string {
 }
 
 func TestAccServerAccessData(t *testing.T) {
+	t.Parallel()
 	const data = "data.oidcs3_server_access.web"
 	forEachIDP(t, func(t *testing.T, idp string) {
 		s := server{name: "looked-at-" + idp, idp: idp, permissions: "full", more: `tags = { Team = "a" }`}

@@ -98,6 +98,7 @@ func TestExamplesArePublished(t *testing.T) {
 
 // TestAccExamples applies every published example as it stands.
 func TestAccExamples(t *testing.T) {
+	t.Parallel()
 	left := publishedFiles(t)
 	take := func(name string) string {
 		text, ok := left[name]
@@ -148,6 +149,7 @@ func withKey(t *testing.T, provider string) *workspace {
 
 // TestAccReadme applies the configuration that the README begins with.
 func TestAccReadme(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
 	if err != nil {
 		t.Fatal(err)

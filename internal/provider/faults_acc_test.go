@@ -123,6 +123,7 @@ func (w *workplace) left(server string) []string {
 // TestAccInterrupted ends an apply in the middle of several calls, as Ctrl-C and as a power failure do. The next plain
 // apply reaches the final state with the same client, and a destroy leaves nothing.
 func TestAccInterrupted(t *testing.T) {
+	t.Parallel()
 	for i, operation := range []string{"POST /api/v2/client-grants", "UpdateAssumeRolePolicy", "AssumeRoleWithWebIdentity"} {
 		for _, how := range []string{"SIGINT", "kill -9"} {
 			t.Run(how+" in "+strings.ReplaceAll(operation, "/", "_"), func(t *testing.T) {
@@ -175,6 +176,7 @@ func (w *workplace) kill(terraform int) {
 // TestAccTwoAtOnce applies one server from two states at once: one wins, the other fails clearly and leaves nothing.
 // Servers of their own do not get in each other's way, also where they share an OIDC provider's list of client IDs.
 func TestAccTwoAtOnce(t *testing.T) {
+	t.Parallel()
 	w := newWorkplace(t)
 	t.Run("one server", func(t *testing.T) {
 		w := w.with(t)

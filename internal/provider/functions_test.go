@@ -21,6 +21,7 @@ func functions(t *testing.T, steps ...resource.TestStep) {
 func output(value string) string { return "output \"it\" {\nvalue = " + value + "\n}\n" }
 
 func TestAccParseServerID(t *testing.T) {
+	t.Parallel()
 	var steps []resource.TestStep
 	for _, c := range []struct{ arguments, environment, server string }{
 		{`"web-01", "oidc-s3"`, "", "web-01"},
@@ -56,6 +57,7 @@ func says(words string) *regexp.Regexp {
 
 // TestAccFunctionsAgree: the functions write what the resource writes.
 func TestAccFunctionsAgree(t *testing.T) {
+	t.Parallel()
 	const values = `
 locals {
   it   = oidcs3_server_access.this
@@ -95,6 +97,7 @@ output "host" {
 }
 
 func TestAccFunctionRefusals(t *testing.T) {
+	t.Parallel()
 	var steps []resource.TestStep
 	for call, problem := range map[string]string{
 		`trust_policy({ oidc_provider_arn = "arn:aws:iam::123456789012:oidc-provider/t.example/", audience = "a" })`: "has no subject",

@@ -11,6 +11,7 @@ const oidcs3Block = "terraform {\n  required_providers {\n    oidcs3 = {\n      
 // TestAccServerAccess_generateConfig: the configuration that Terraform writes for imported servers plans clean after the
 // one update that they need, and at once for those that oidcs3 has made.
 func TestAccServerAccess_generateConfig(t *testing.T) {
+	t.Parallel()
 	var servers []*legacyThing
 	main := oidcs3Block + "provider \"oidcs3\" {\n" + legacyProvider + "\n}\n"
 	for _, l := range legacyServers("gen-") {

@@ -12,6 +12,7 @@ import (
 
 // TestAccMaxRequestsPerSecond looks when the identity provider got its requests.
 func TestAccMaxRequestsPerSecond(t *testing.T) {
+	t.Parallel()
 	for idp, service := range map[string]string{"auth0": "auth0", "entra": "graph"} {
 		t.Run(idp, func(t *testing.T) {
 			t.Parallel()

@@ -127,6 +127,7 @@ func stillWork(t *testing.T, servers []*legacyThing, configuration func(*legacyT
 
 // TestAccMigration_example takes the state of ten servers of the plain module over with the example's configuration.
 func TestAccMigration_example(t *testing.T) {
+	t.Parallel()
 	servers := migrants(t, "mig-")
 	state, count := moduleState(t, servers)
 	files := example(t, "migration")
@@ -185,6 +186,7 @@ func (w *workspace) configurations() map[string]string {
 
 // TestAccMigration_moved takes servers over with a moved block from the module's role, and forgets the rest.
 func TestAccMigration_moved(t *testing.T) {
+	t.Parallel()
 	var servers []*legacyThing
 	for _, l := range []legacy{{name: "walks-auth0"}, {name: "walks-entra", idp: "entra", level: "full"}, {name: "walks-cognito", idp: "cognito"}} {
 		servers = append(servers, l.build(t))

@@ -42,6 +42,7 @@ func (w *workplace) write(dir, name, text string) {
 }
 
 func TestAccActions(t *testing.T) {
+	t.Parallel()
 	w := newWorkplace(t)
 	w.since("1.14.0")
 	configuration := strings.Replace(callsConfiguration, "wait_for_access = var.wait", "wait_for_access = var.wait\n  client_authentication = { secret_storage = \"ssm\" }", 1)
@@ -100,6 +101,7 @@ action "oidcs3_enable_server" "it" {
 }
 
 func TestAccQuery(t *testing.T) {
+	t.Parallel()
 	w := newWorkplace(t)
 	w.since("1.14.0")
 	dir := w.dir(callsConfiguration)
@@ -135,6 +137,7 @@ provider "oidcs3" {
 }
 
 func TestAccImportByIdentity(t *testing.T) {
+	t.Parallel()
 	w := newWorkplace(t)
 	w.since("1.12.0")
 	dir := w.dir(callsConfiguration)

@@ -52,6 +52,7 @@ func limited(t *testing.T, user string, scopes []string, policies ...string) str
 
 // TestAccServerAccess_leastPrivilege runs a server's life with the published policies and nothing else.
 func TestAccServerAccess_leastPrivilege(t *testing.T) {
+	t.Parallel()
 	for idp, policies := range map[string][]string{
 		"auth0": {"terraform.json"}, "entra": {"terraform.json"}, "cognito": {"terraform.json", "terraform-vending.json"},
 	} {
@@ -128,6 +129,7 @@ func TestAccServerAccess_missingScope(t *testing.T) {
 // TestAccServerAccess_leastPrivilegeEntra runs a server's life with the one app role of Microsoft Graph that the guide names. It
 // reads all applications: https://learn.microsoft.com/graph/api/serviceprincipal-get
 func TestAccServerAccess_leastPrivilegeEntra(t *testing.T) {
+	t.Parallel()
 	as := func(name string, roles ...string) string {
 		made, secret, err := clouds.Entra().AddManagementClient(name, roles...)
 		if err != nil {

@@ -18,6 +18,7 @@ func two(first, second server) string {
 
 // TestAccServerAccess_overlap refuses at plan servers of which one could get at the other's objects.
 func TestAccServerAccess_overlap(t *testing.T) {
+	t.Parallel()
 	const allow = "allow_prefix_overlap = true"
 	for name, c := range map[string]struct {
 		first, second         string // prefixes

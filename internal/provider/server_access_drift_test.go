@@ -118,30 +118,32 @@ var clientChanges = map[string]map[string]change{
 	},
 }
 
-// TestAccServerAccess_drift changes something behind Terraform's back, expects the plan to show one update in place, and
-// that the apply mends it while client and secret stay.
+// TestAccServerAccess_drift changes one thing after another behind Terraform's back, expects each time that the plan shows
+// one update in place, and that the apply mends it while client and secret stay.
 func TestAccServerAccess_drift(t *testing.T) {
+	t.Parallel()
 	forEachIDP(t, func(t *testing.T, idp string) {
 		changes := maps.Clone(roleChanges)
 		maps.Copy(changes, clientChanges[idp])
+		s := server{name: "drift-" + idp, idp: idp, more: `tags = { Team = "a" }`}
+		id, secret := statecheck.CompareValue(sameValue{}), statecheck.CompareValue(sameValue{})
+		same := func() []statecheck.StateCheck {
+			return []statecheck.StateCheck{id.AddStateValue(address, at("client_id")), secret.AddStateValue(address, at("client_secret"))}
+		}
+		steps := []resource.TestStep{{Config: s.hcl(), ConfigStateChecks: same()}}
 		for name, change := range changes {
-			t.Run(name, func(t *testing.T) {
-				s := server{name: "drift-" + name + "-" + idp, idp: idp, more: `tags = { Team = "a" }`}
-				id, secret := statecheck.CompareValue(sameValue{}), statecheck.CompareValue(sameValue{})
-				same := func() []statecheck.StateCheck {
-					return []statecheck.StateCheck{id.AddStateValue(address, at("client_id")), secret.AddStateValue(address, at("client_secret"))}
-				}
-				run(t, []string{s.name},
-					resource.TestStep{Config: s.hcl(), ConfigStateChecks: same()},
-					resource.TestStep{
-						PreConfig:         doing(t, func() error { return change(t, "oidc-s3-dev-"+s.name) }),
-						Config:            s.hcl(),
-						ConfigPlanChecks:  in(plancheck.ResourceActionUpdate),
-						ConfigStateChecks: append(same(), value("drift", knownvalue.ListSizeExact(0))),
-						Check:             may(address, "put"),
-					})
+			steps = append(steps, resource.TestStep{
+				PreConfig: doing(t, func() error {
+					t.Log(name)
+					return change(t, "oidc-s3-dev-"+s.name)
+				}),
+				Config:            s.hcl(),
+				ConfigPlanChecks:  in(plancheck.ResourceActionUpdate),
+				ConfigStateChecks: append(same(), value("drift", knownvalue.ListSizeExact(0))),
+				Check:             may(address, "put"),
 			})
 		}
+		run(t, []string{s.name}, steps...)
 	})
 }
 
@@ -173,6 +175,7 @@ var deleteClient = map[string]change{
 }
 
 func TestAccServerAccess_clientDeleted(t *testing.T) {
+	t.Parallel()
 	forEachIDP(t, func(t *testing.T, idp string) {
 		s := server{name: "client-deleted-" + idp, idp: idp}
 		run(t, []string{s.name},
@@ -191,6 +194,7 @@ func TestAccServerAccess_clientDeleted(t *testing.T) {
 }
 
 func TestAccServerAccess_bothDeleted(t *testing.T) {
+	t.Parallel()
 	forEachIDP(t, func(t *testing.T, idp string) {
 		s := server{name: "both-deleted-" + idp, idp: idp}
 		role := "oidc-s3-dev-" + s.name

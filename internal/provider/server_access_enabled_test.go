@@ -54,6 +54,7 @@ func revoked(ctx context.Context, h host, earlier []**s3.Client) error {
 }
 
 func TestAccServerAccess_disabled(t *testing.T) {
+	t.Parallel()
 	forEachIDP(t, func(t *testing.T, idp string) {
 		s := server{name: "disabled-" + idp, idp: idp}
 		off := s

@@ -25,6 +25,7 @@ func value(attribute string, check knownvalue.Check) statecheck.StateCheck {
 func exactly(s string) knownvalue.Check { return knownvalue.StringExact(s) }
 
 func TestAccServerAccess_permissionLevels(t *testing.T) {
+	t.Parallel()
 	modes := map[string]string{"auth0": "plain", "entra": "plain", "cognito": "vending"}
 	forEachIDP(t, func(t *testing.T, idp string) {
 		for level, wanted := range map[string][]string{
@@ -64,6 +65,7 @@ func TestAccServerAccess_permissionLevels(t *testing.T) {
 }
 
 func TestAccServerAccess_changesInPlace(t *testing.T) {
+	t.Parallel()
 	forEachIDP(t, func(t *testing.T, idp string) {
 		s := server{name: "changing-" + idp, idp: idp}
 		moved := s
@@ -106,6 +108,7 @@ func (sameValue) CompareValues(values ...any) error {
 }
 
 func TestAccServerAccess_namesReplace(t *testing.T) {
+	t.Parallel()
 	forEachIDP(t, func(t *testing.T, idp string) {
 		s, renamed := server{name: "named-" + idp, idp: idp}, server{name: "renamed-" + idp, idp: idp}
 		elsewhere := renamed
@@ -128,6 +131,7 @@ func TestAccServerAccess_identityProviderReplaces(t *testing.T) {
 }
 
 func TestAccServerAccess_azpMode(t *testing.T) {
+	t.Parallel()
 	for _, idp := range []string{"auth0", "entra"} {
 		t.Run(idp, func(t *testing.T) {
 			t.Run("auto", func(t *testing.T) {
@@ -172,6 +176,7 @@ func unlisted(t *testing.T, idp string) resource.TestCheckFunc {
 
 // TestAccServerAccess_vending sends an Auth0 and an Entra server through the credential vending service, and back.
 func TestAccServerAccess_vending(t *testing.T) {
+	t.Parallel()
 	for _, idp := range []string{"auth0", "entra"} {
 		t.Run(idp, func(t *testing.T) {
 			direct := server{name: "vended-" + idp, idp: idp}
@@ -189,6 +194,7 @@ func TestAccServerAccess_vending(t *testing.T) {
 }
 
 func TestAccServerAccess_defaultTags(t *testing.T) {
+	t.Parallel()
 	forEachIDP(t, func(t *testing.T, idp string) {
 		s := server{name: "tagged-" + idp, idp: idp, provider: "environment = \"dev\"\ndefault_tags = { Team = \"platform\", Layer = \"servers\" }",
 			more: `tags = { Team = "web" }`}
@@ -205,6 +211,7 @@ func TestAccServerAccess_defaultTags(t *testing.T) {
 }
 
 func TestAccServerAccess_deletionProtection(t *testing.T) {
+	t.Parallel()
 	forEachIDP(t, func(t *testing.T, idp string) {
 		s := server{name: "protected-" + idp, idp: idp, more: "deletion_protection = true"}
 		free := server{name: s.name, idp: idp}
@@ -220,6 +227,7 @@ func TestAccServerAccess_deletionProtection(t *testing.T) {
 }
 
 func TestAccServerAccess_import(t *testing.T) {
+	t.Parallel()
 	forEachIDP(t, func(t *testing.T, idp string) {
 		s := server{name: "imported-" + idp, idp: idp, permissions: "read-write", more: `tags = { Team = "a" }`}
 		ignore := []string{"timeouts"}
@@ -240,6 +248,7 @@ func TestAccServerAccess_import(t *testing.T) {
 
 // TestAccServerAccess_importBlockPlansClean takes a server over into a new state: the plan has nothing but the import.
 func TestAccServerAccess_importBlockPlansClean(t *testing.T) {
+	t.Parallel()
 	const forget = "removed {\n from = oidcs3_server_access.this\n lifecycle {\n destroy = false\n }\n}\n"
 	takeOver := func(t *testing.T, s server) {
 		check := may(address, "put", "get", "list", "delete")

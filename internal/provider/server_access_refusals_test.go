@@ -14,6 +14,7 @@ import (
 
 // TestAccServerAccess_badArguments expects every bad argument to be refused at plan, by the path of its attribute.
 func TestAccServerAccess_badArguments(t *testing.T) {
+	t.Parallel()
 	good := server{name: "refused"}
 	with := func(change func(*server)) server {
 		s := good

@@ -49,6 +49,7 @@ func (h *history) next(fresh bool, former ...bool) resource.TestCheckFunc {
 }
 
 func TestAccServerAccess_rotation(t *testing.T) {
+	t.Parallel()
 	forEachIDP(t, func(t *testing.T, idp string) {
 		s, overlap, more := server{name: "rotating-" + idp, idp: idp}, true, ""
 		var h history

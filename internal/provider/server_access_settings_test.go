@@ -106,6 +106,7 @@ func TestAccServerAccess_kmsKey(t *testing.T) {
 
 // TestAccServerAccess_timeouts: an operation that takes longer than it may ends with an error and leaves nothing half-done.
 func TestAccServerAccess_timeouts(t *testing.T) {
+	t.Parallel()
 	w := newWorkplace(t)
 	variables := []string{"-input=false", "-no-color", "-var=auth0=" + identityOf(w.clouds, "auth0"), `-var=servers={"late":"write"}`}
 	dir := w.dir(strings.Replace(callsConfiguration, "wait_for_access = var.wait", "wait_for_access = var.wait\n  timeouts = { create = \"2s\", update = \"2s\" }", 1))
@@ -141,6 +142,7 @@ func TestAccServerAccess_timeouts(t *testing.T) {
 
 // TestAccServerAccess_directReads: with bulk_reads = false, or its variable, nothing is listed, and all else is as ever.
 func TestAccServerAccess_directReads(t *testing.T) {
+	t.Parallel()
 	w := newWorkplace(t)
 	lists := []string{"iam GetAccountAuthorizationDetails", "iam ListRoles", "dynamodb Scan", "dynamodb BatchGetItem", "graph POST /$batch"}
 	for how, configuration := range map[string]string{

@@ -84,6 +84,7 @@ func dropClient(t *testing.T, m *legacyThing) {
 
 // TestAccServerAccess_importRefuses: what cannot be expressed is refused with the reason, and what to do.
 func TestAccServerAccess_importRefuses(t *testing.T) {
+	t.Parallel()
 	bucket := clouds.Env()["OIDCS3_SANDBOX_BUCKET"]
 	for name, c := range map[string]struct {
 		legacy
@@ -151,6 +152,7 @@ func TestAccServerAccess_importRefuses(t *testing.T) {
 // TestAccServerAccess_importShapes: what is said differently, or was changed around the access, is taken over, and the
 // plan names what the update mends.
 func TestAccServerAccess_importShapes(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		legacy
 		drift      func(*legacyThing) []string // besides the usual
@@ -217,7 +219,6 @@ func TestAccServerAccess_importShapes(t *testing.T) {
 					ConfigStateChecks: made.kept(address),
 					Check:             made.works(address),
 				},
-				resource.TestStep{Config: s.hcl(), ConfigPlanChecks: in(plancheck.ResourceActionNoop)},
 			)
 		})
 	}

@@ -99,6 +99,7 @@ func nowhere(where, role string) resource.TestCheckFunc {
 }
 
 func TestAccServerAccess_storedSecret(t *testing.T) {
+	t.Parallel()
 	arn := func(check knownvalue.Check) statecheck.StateCheck {
 		return statecheck.ExpectKnownValue(address, tfjsonpath.New("client_authentication").AtMapKey("secret_arn"), check)
 	}
@@ -184,6 +185,7 @@ func TestAccServerAccess_storedSecretOfOthers(t *testing.T) {
 
 // TestAccStoredSecretIsNowhereElse looks for the value in everything that Terraform writes, its trace included.
 func TestAccStoredSecretIsNowhereElse(t *testing.T) {
+	t.Parallel()
 	for _, idp := range idps {
 		t.Run(idp, func(t *testing.T) {
 			s := server{name: "stored-quiet-" + idp, idp: idp}

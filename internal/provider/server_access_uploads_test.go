@@ -12,6 +12,8 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/programs"
 )
 
 // uploader is a host that uploads without pause, each time with a token of its own.
@@ -25,11 +27,7 @@ type uploader struct {
 
 func newUploader(t *testing.T) *uploader {
 	t.Helper()
-	u := &uploader{t: t, dir: t.TempDir()}
-	u.binary = filepath.Join(u.dir, "oidcs3-upload")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", u.binary, "../../cmd/oidcs3-upload").CombinedOutput(); err != nil {
-		t.Fatalf("build oidcs3-upload: %v\n%s", err, out)
-	}
+	u := &uploader{t: t, dir: t.TempDir(), binary: programs.For(t, programs.Upload)}
 	u.write("file", "line\n")
 	return u
 }
@@ -90,6 +88,7 @@ func (u *uploader) more(n int64) error {
 
 // TestAccRotationUnderUploads rotates a secret twice under a host that uploads all the time.
 func TestAccRotationUnderUploads(t *testing.T) {
+	t.Parallel()
 	for _, idp := range []string{"entra", "cognito"} {
 		t.Run(idp, func(t *testing.T) {
 			u, s := newUploader(t), server{name: "busy-" + idp, idp: idp}

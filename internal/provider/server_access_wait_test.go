@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/programs"
 )
 
 const waitingConfiguration = `
@@ -48,7 +50,7 @@ func TestAccWaitsForAccess(t *testing.T) {
 	t.Parallel()
 	w := newWorkplace(t)
 	w.clouds.Authorization().SetRolePropagation(5 * time.Second)
-	upload := w.build("../../cmd/oidcs3-upload", "oidcs3-upload")
+	upload := programs.For(t, programs.Upload)
 	for _, test := range []struct {
 		name, wait string
 		code       int

@@ -21,6 +21,7 @@ import (
 // TestAccPartitions makes servers in AWS's other partitions. That access works says that the policies name the partition
 // too: the clouds grant nothing for another one's resources.
 func TestAccPartitions(t *testing.T) {
+	t.Parallel()
 	another := regexp.MustCompile(`arn:aws:[^"\\ ]*`)
 	for partition, region := range map[string]string{"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"} {
 		t.Run(partition, func(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 // TestAccThrottled has every cloud refuse for their rate most of what a run of five servers asks for. The run takes longer,
 // and ends as if nothing had been: all five stand as planned, and what was made twice would be left by their destruction.
 func TestAccThrottled(t *testing.T) {
+	t.Parallel()
 	for _, idp := range idps {
 		t.Run(idp, func(t *testing.T) {
 			t.Parallel()

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/layers"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/programs"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox"
 )
 
@@ -20,13 +21,12 @@ type workplace struct {
 	t       *testing.T
 	clouds  *sandbox.Sandbox
 	program string
-	bin     string
 	env     []string
 }
 
 func newWorkplace(t *testing.T, change ...func(*sandbox.Options)) *workplace {
 	t.Helper()
-	w := &workplace{t: t, program: program(t), bin: t.TempDir()}
+	w := &workplace{t: t, program: program(t)}
 	options := sandbox.Options{Dir: t.TempDir()}
 	for _, c := range change {
 		c(&options)
@@ -37,8 +37,7 @@ func newWorkplace(t *testing.T, change ...func(*sandbox.Options)) *workplace {
 	}
 	t.Cleanup(func() { _ = own.Close() })
 	w.clouds = own
-	binary := w.build("../..", "terraform-provider-oidcs3")
-	rc, err := layers.CLIConfig(w.bin, binary)
+	rc, err := layers.CLIConfig(t.TempDir(), programs.For(t, programs.Provider))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,16 +86,6 @@ func (w *workplace) with(t *testing.T) *workplace {
 	part := *w
 	part.t = t
 	return &part
-}
-
-// build builds a command of this module, and returns its path.
-func (w *workplace) build(source, name string) string {
-	w.t.Helper()
-	path := filepath.Join(w.bin, name)
-	if out, err := exec.Command("go", "build", "-o", path, source).CombinedOutput(); err != nil {
-		w.t.Fatalf("build %s: %v\n%s", name, err, out)
-	}
-	return path
 }
 
 // dir makes a directory with a configuration, and so a Terraform state.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -27,6 +26,7 @@ import (
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp/cognito"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp/entra"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/onboarding"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/programs"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/rolemap"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/cli"
@@ -36,16 +36,13 @@ import (
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/token"
 )
 
+func TestMain(m *testing.M) { os.Exit(programs.Main(m)) }
+
 // TestEveryWayIn gets credentials from the clouds in every way that a host has: each identity provider, by secret and by
 // key, through STS and through credential vending.
 func TestEveryWayIn(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	vending := filepath.Join(dir, "oidcs3-vending")
-	if out, err := exec.Command("go", "build", "-o", vending, "../../../cmd/oidcs3-vending").CombinedOutput(); err != nil {
-		t.Fatalf("build the vending service: %v\n%s", err, out)
-	}
-	clouds, err := sandbox.Start(t.Context(), sandbox.Options{Dir: dir, VendingBinary: vending})
+	clouds, err := sandbox.Start(t.Context(), sandbox.Options{Dir: t.TempDir(), VendingBinary: programs.For(t, programs.Vending)})
 	if err != nil {
 		t.Fatal(err)
 	}

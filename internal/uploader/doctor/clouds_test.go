@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -28,6 +27,7 @@ import (
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp/cognito"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp/entra"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/onboarding"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/programs"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/rolemap"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/cli"
@@ -46,9 +46,9 @@ func withClouds(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	vending := filepath.Join(dir, "oidcs3-vending")
-	if out, err := exec.Command("go", "build", "-o", vending, "../../../cmd/oidcs3-vending").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build the vending service: %v\n%s", err, out)
+	vending, err := programs.Build(programs.Vending)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	if clouds, err = sandbox.Start(context.Background(), sandbox.Options{Dir: dir, VendingBinary: vending}); err != nil {
@@ -62,7 +62,7 @@ func withClouds(m *testing.M) int {
 			return 1
 		}
 	}
-	return m.Run()
+	return programs.Main(m)
 }
 
 func admin() aws.Config {

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/programs"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/hosttest"
 )
 
@@ -25,7 +26,7 @@ const asClient = "OIDCS3_TEST_GO_CLIENT"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asClient) == "" {
-		os.Exit(m.Run())
+		os.Exit(programs.Main(m))
 	}
 	if err := goClient(context.Background(), os.Args[1], os.Args[2], os.Args[3]); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/programs"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/hosttest"
 )
 
@@ -40,11 +41,7 @@ func newHost(t *testing.T) *host {
 	if testing.Short() {
 		t.Skip("builds the program and runs other vendors' clients")
 	}
-	h := &host{Host: hosttest.New(t), t: t, dir: t.TempDir()}
-	h.bin = filepath.Join(h.dir, "oidcs3-upload")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", h.bin, "../../../cmd/oidcs3-upload").CombinedOutput(); err != nil { //nolint:gosec // our own program
-		t.Fatalf("build: %v\n%s", err, out)
-	}
+	h := &host{Host: hosttest.New(t), t: t, dir: t.TempDir(), bin: programs.For(t, programs.Upload)}
 	h.env = map[string]string{
 		"HOME": h.dir, "OIDCS3_CONFIG": h.Config, "OIDCS3_CACHE_DIR": filepath.Join(h.dir, "cache"),
 		"AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "1", "AWS_ENDPOINT_URL_STS": h.shortLived(),

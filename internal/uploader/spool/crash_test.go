@@ -12,8 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/programs"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/hosttest"
 )
+
+func TestMain(m *testing.M) { os.Exit(programs.Main(m)) }
 
 // TestKilled kills the real program at random moments while files are put into its spool. In the end S3 has each file,
 // each was stored once, and the spool is empty. OIDCS3_SPOOL=full takes 10,000 files and 20 kills.
@@ -24,10 +27,7 @@ func TestKilled(t *testing.T) {
 		files, kills = 10_000, 20
 	}
 	host := hosttest.New(t)
-	bin, dir := filepath.Join(t.TempDir(), "oidcs3-upload"), t.TempDir()
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "../../../cmd/oidcs3-upload").CombinedOutput(); err != nil {
-		t.Fatalf("build the program: %v\n%s", err, out)
-	}
+	bin, dir := programs.For(t, programs.Upload), t.TempDir()
 	env := host.Environ(map[string]string{"OIDCS3_CONFIG": host.Config, "HOME": dir, "OIDCS3_STATE_DIR": filepath.Join(dir, "state")})
 	spool := filepath.Join(dir, "spool")
 	if err := os.Mkdir(spool, 0o700); err != nil {
