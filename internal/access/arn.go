@@ -48,6 +48,19 @@ func RoleARN(partition, account, name string) string {
 	return ARN{Partition: partition, Service: "iam", Account: account, Resource: "role/" + name}.String()
 }
 
+// SameRoleName reports whether two ARNs are of one name in one account, where they can be of one role at different times
+// only: a path tells no two roles apart. https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
+func SameRoleName(a, b string) bool {
+	one, err := ParseARN(a)
+	other, otherErr := ParseARN(b)
+	if err != nil || otherErr != nil || one.Service != "iam" || other.Service != "iam" || one.Account != other.Account || one.Partition != other.Partition {
+		return false
+	}
+	first, ok := strings.CutPrefix(one.Resource, "role/")
+	second, alsoOK := strings.CutPrefix(other.Resource, "role/")
+	return ok && alsoOK && first[strings.LastIndex(first, "/")+1:] == second[strings.LastIndex(second, "/")+1:]
+}
+
 // BucketARN is the ARN of a bucket.
 func BucketARN(partition, bucket string) string {
 	return ARN{Partition: partition, Service: "s3", Resource: bucket}.String()

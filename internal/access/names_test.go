@@ -117,3 +117,26 @@ func FuzzPrefix(f *testing.F) {
 		}
 	})
 }
+
+func TestSameRoleName(t *testing.T) {
+	t.Parallel()
+	const arn = "arn:aws:iam::123456789012:role/"
+	for _, c := range []struct {
+		a, b string
+		want bool
+	}{
+		{arn + "a", arn + "a", true},
+		{arn + "uploads/a", arn + "a", true},
+		{arn + "uploads/a", arn + "x/y/a", true},
+		{arn + "uploads/a", arn + "b", false},
+		{arn + "a", "arn:aws:iam::210987654321:role/a", false},
+		{arn + "a", "arn:aws-cn:iam::123456789012:role/a", false},
+		{arn + "a", "arn:aws:iam::123456789012:user/a", false},
+		{arn + "a", "", false},
+		{"", "", false},
+	} {
+		if got := SameRoleName(c.a, c.b); got != c.want {
+			t.Errorf("%q and %q: %t", c.a, c.b, got)
+		}
+	}
+}

@@ -62,7 +62,7 @@ func (w *work) steps() []step {
 			steps = append(steps, w.recordClient())
 		}
 	}
-	steps = append(steps, w.storeSecret(), w.recordSecret(), w.mapClient())
+	steps = append(steps, w.storeSecret(), w.recordSecret(), w.unmapMoved(), w.mapClient())
 	steps = append(steps, w.roleSettings()...)
 	// A boundary that comes is there before the policies, and one that goes is there until after them. Where one replaces
 	// another no order keeps old and new apart.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/rolemap"
 )
 
 // TestUndoIsRepeated refuses each call of a create in turn and loses the first call of the undo: nothing may be left.
@@ -148,6 +149,47 @@ func TestNamesakeIsLeftAlone(t *testing.T) {
 				}
 				if theirs := w.clients["namesake"]; theirs == nil || theirs.client.Secret != "another's" {
 					t.Errorf("the namesake is %+v", theirs)
+				}
+			})
+		})
+	}
+}
+
+// TestRowByFormerPath makes a role anew that was deleted by hand and had a path, so that the mapping row names an ARN that
+// no role can have any more. Where that fails, the row is as it was.
+func TestRowByFormerPath(t *testing.T) {
+	t.Parallel()
+	for _, struck := range []string{"", "PutItem", "UpdateAssumeRolePolicy"} {
+		t.Run(struck, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w, want := newWorld(), serverNamed("web-01")
+				want.Mode, want.Identity.Vending = access.Vending, Vending{RoleARN: "arn:aws:iam::123456789012:role/vending", Table: "client-roles"}
+				first, err := w.controller().Create(t.Context(), want)
+				if err != nil {
+					t.Fatal(err)
+				}
+				key := rolemap.Key(want.Issuer, first.Client.ID)
+				now := w.rows[key]
+				former := now
+				former.RoleARN = "arn:aws:iam::123456789012:role/uploads/" + want.Name()
+				w.rows[key] = former
+				delete(w.roles, want.Name())
+				once := struck
+				w.strike = func(_ int, name string) blow {
+					if name == once {
+						once = ""
+						return refused
+					}
+					return none
+				}
+				ref := Reference{ClientID: first.Client.ID, OnboardingID: first.OnboardingID, RoleARN: former.RoleARN}
+				_, err = w.controller().Update(t.Context(), want, ref, "")
+				if (err != nil) != (struck != "") || leftBehind(err) {
+					t.Fatal(err)
+				}
+				if struck == "" && w.rows[key] != now || struck != "" && w.rows[key] != former {
+					t.Errorf("the row is %+v", w.rows[key])
 				}
 			})
 		})
