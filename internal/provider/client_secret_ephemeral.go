@@ -9,7 +9,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/ephemeral/schema"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
-	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
@@ -47,9 +46,8 @@ func (e *clientSecret) ConfigValidators(context.Context) []ephemeral.ConfigValid
 }
 
 type clientSecretModel struct {
-	ID           types.String `tfsdk:"id"`
-	ServerName   types.String `tfsdk:"server_name"`
-	Environment  types.String `tfsdk:"environment"`
+	selector
+
 	ClientID     types.String `tfsdk:"client_id"`
 	ClientSecret types.String `tfsdk:"client_secret"`
 }
@@ -60,11 +58,10 @@ func (e *clientSecret) Schema(_ context.Context, _ ephemeral.SchemaRequest, resp
 			"provider. Auth0 (with the scope `read:client_keys`) and Cognito show it; Microsoft Entra ID never does, so that there the secret must be in a storage. " +
 			"Nothing is made or changed.",
 		Attributes: map[string]schema.Attribute{
-			"id": schema.StringAttribute{Optional: true,
-				MarkdownDescription: "Which server: `<server_name>`, `<environment>/<server_name>`, the name of its role or its ARN."},
-			"server_name": schema.StringAttribute{Optional: true, MarkdownDescription: "Name of the server, in place of `id`.",
+			"id": schema.StringAttribute{Optional: true, MarkdownDescription: aboutID},
+			"server_name": schema.StringAttribute{Optional: true, MarkdownDescription: aboutServerName,
 				Validators: []validator.String{accepted("server name", access.ValidateServerName)}},
-			"environment": schema.StringAttribute{Optional: true, MarkdownDescription: "Environment of the server. Defaults to the provider's.",
+			"environment": schema.StringAttribute{Optional: true, MarkdownDescription: aboutEnvironment,
 				Validators: []validator.String{accepted("environment", access.ValidateEnvironment)}},
 			"client_id":     schema.StringAttribute{Computed: true, MarkdownDescription: "Client id of the server."},
 			"client_secret": schema.StringAttribute{Computed: true, Sensitive: true, MarkdownDescription: "Client secret of the server."},
@@ -80,7 +77,7 @@ func (e *clientSecret) Open(ctx context.Context, req ephemeral.OpenRequest, resp
 		return
 	}
 	const summary = "Client secret was not read"
-	role, server, err := e.of.locate(ctx, resource.ImportStateRequest{ID: serverID(model.ID, model.Environment, model.ServerName)})
+	role, server, err := e.of.find(ctx, model.selector)
 	if err != nil {
 		resp.Diagnostics.Append(diagnose(summary, err)...)
 		return
@@ -104,17 +101,6 @@ func (e *clientSecret) Open(ctx context.Context, req ephemeral.OpenRequest, resp
 		return
 	}
 	resp.Diagnostics.Append(resp.Result.Set(ctx, &model)...)
-}
-
-// serverID is the import id of a server that a configuration names.
-func serverID(id, environment, name types.String) string {
-	switch {
-	case !id.IsNull():
-		return id.ValueString()
-	case environment.ValueString() != "":
-		return environment.ValueString() + "/" + name.ValueString()
-	}
-	return name.ValueString()
 }
 
 func (e *clientSecret) stored(ctx context.Context, where onboarding.Storage, role string) (idp.Secret, error) {

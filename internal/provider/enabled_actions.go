@@ -55,12 +55,12 @@ func (a *enabledAction) Schema(_ context.Context, _ action.SchemaRequest, resp *
 
 // Invoke implements action.Action.
 func (a *enabledAction) Invoke(ctx context.Context, req action.InvokeRequest, resp *action.InvokeResponse) {
-	var model serverActionModel
+	var model selector
 	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	role, server, err := a.find(ctx, model)
+	role, server, err := a.of.find(ctx, model)
 	if err == nil {
 		err = a.turn(ctx, role, server)
 	}

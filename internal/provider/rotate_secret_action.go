@@ -23,7 +23,7 @@ type rotateSecret struct{ serverAction }
 func newRotateSecret() action.Action { return &rotateSecret{} }
 
 type rotateSecretModel struct {
-	serverActionModel
+	selector
 
 	AllowDowntime types.Bool `tfsdk:"allow_downtime"`
 }
@@ -52,7 +52,7 @@ func (a *rotateSecret) ModifyPlan(ctx context.Context, req action.ModifyPlanRequ
 	if resp.Diagnostics.HasError() || !model.known() || model.AllowDowntime.IsUnknown() || a.of.clouds == nil || a.of.clouds.settings.unknown {
 		return
 	}
-	if _, _, err := a.find(ctx, model.serverActionModel); err != nil {
+	if _, _, err := a.of.find(ctx, model.selector); err != nil {
 		return
 	}
 	resp.Diagnostics.Append(a.with(ctx, model, (*onboarding.Controller).CheckRotation)...)
@@ -85,7 +85,7 @@ func (a *rotateSecret) Invoke(ctx context.Context, req action.InvokeRequest, res
 // with does something with what is known of the server from its role and the identity provider.
 func (a *rotateSecret) with(ctx context.Context, model rotateSecretModel,
 	do func(*onboarding.Controller, context.Context, onboarding.Resolved, onboarding.Reference) error) diag.Diagnostics {
-	role, server, err := a.find(ctx, model.serverActionModel)
+	role, server, err := a.of.find(ctx, model.selector)
 	if err != nil {
 		return diagnose(notRotated, err)
 	}

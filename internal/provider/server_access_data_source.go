@@ -7,7 +7,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/path"
-	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
@@ -42,9 +41,8 @@ func (d *serverAccessData) ConfigValidators(context.Context) []datasource.Config
 }
 
 type serverAccessDataModel struct {
-	ID                  types.String `tfsdk:"id"`
-	ServerName          types.String `tfsdk:"server_name"`
-	Environment         types.String `tfsdk:"environment"`
+	selector
+
 	Phase               types.String `tfsdk:"phase"`
 	Enabled             types.Bool   `tfsdk:"enabled"`
 	RoleName            types.String `tfsdk:"role_name"`
@@ -78,13 +76,12 @@ func (d *serverAccessData) Schema(_ context.Context, _ datasource.SchemaRequest,
 			"Of an onboarding that was not finished, `phase` is `pending` and what cannot be told is null.",
 		Attributes: map[string]schema.Attribute{
 			"id": schema.StringAttribute{Optional: true, Computed: true,
-				MarkdownDescription: "Which server: `<server_name>`, `<environment>/<server_name>`, the name of its role or its ARN. Read back it is " +
-					"`<environment>/<server_name>` where it was left out."},
+				MarkdownDescription: aboutID + " Read back it is `<environment>/<server_name>` where it was left out."},
 			"server_name": schema.StringAttribute{Optional: true, Computed: true,
-				MarkdownDescription: "Name of the server, in place of `id`.",
+				MarkdownDescription: aboutServerName,
 				Validators:          []validator.String{accepted("server name", access.ValidateServerName)}},
 			"environment": schema.StringAttribute{Optional: true, Computed: true,
-				MarkdownDescription: "Environment of the server. Defaults to the provider's.",
+				MarkdownDescription: aboutEnvironment,
 				Validators:          []validator.String{accepted("environment", access.ValidateEnvironment)}},
 			"phase":                computed("`ready`; `pending` where an onboarding was not finished; null where something else made the role."),
 			"enabled":              schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether the server is let in, rather than shut out with `enabled = false`."},
@@ -122,7 +119,7 @@ func (d *serverAccessData) Read(ctx context.Context, req datasource.ReadRequest,
 		return
 	}
 	const summary = "Server access was not read"
-	role, server, err := d.of.locate(ctx, resource.ImportStateRequest{ID: serverID(model.ID, model.Environment, model.ServerName)})
+	role, server, err := d.of.find(ctx, model.selector)
 	if err != nil {
 		resp.Diagnostics.Append(diagnose(summary, err)...)
 		return
@@ -146,7 +143,7 @@ func (d *serverAccessData) Read(ctx context.Context, req datasource.ReadRequest,
 
 // unfinished writes what is sure of an onboarding that was not finished.
 func (m *serverAccessDataModel) unfinished(role iam.Role, server onboarding.Server, journal onboarding.Journal) {
-	*m = serverAccessDataModel{ID: m.ID, ServerName: types.StringValue(server.Name), Environment: types.StringValue(server.Environment),
+	*m = serverAccessDataModel{selector: selector{ID: m.ID, ServerName: types.StringValue(server.Name), Environment: types.StringValue(server.Environment)},
 		Phase: types.StringValue(string(journal.Phase)), Enabled: types.BoolValue(false), RoleName: types.StringValue(role.Name), RoleARN: types.StringValue(role.ARN),
 		IdentityProvider: optional(string(journal.Provider)), ClientID: optional(journal.ClientID), TrustMode: optional(string(journal.Mode)),
 		PermissionsBoundary: optional(role.PermissionsBoundary), TrustPolicy: types.StringValue(role.TrustPolicy), Tags: stringMap(journal.UserTags(role.Tags)),
@@ -162,8 +159,8 @@ func (m *serverAccessDataModel) take(view *serverAccessModel, journal onboarding
 	case !view.Cognito.IsNull():
 		kind = idp.Cognito
 	}
-	*m = serverAccessDataModel{ID: m.ID, ServerName: view.ServerName, Environment: view.Environment, Phase: optional(string(journal.Phase)), Enabled: view.Enabled,
-		RoleName: view.RoleName, RoleARN: view.RoleARN, IdentityProvider: types.StringValue(string(kind)), ClientID: view.ClientID, Subject: view.Subject,
+	*m = serverAccessDataModel{selector: selector{ID: m.ID, ServerName: view.ServerName, Environment: view.Environment},
+		Phase: optional(string(journal.Phase)), Enabled: view.Enabled, RoleName: view.RoleName, RoleARN: view.RoleARN, IdentityProvider: types.StringValue(string(kind)), ClientID: view.ClientID, Subject: view.Subject,
 		Issuer: view.Issuer, TokenEndpoint: view.TokenEndpoint, TokenAudience: view.TokenAudience, TrustMode: view.TrustMode, BucketName: view.BucketName,
 		S3PathPrefix: view.S3PathPrefix, S3Permissions: view.S3Permissions, KMSKeyARN: view.KMSKeyARN, MaxSessionDuration: view.MaxSessionDuration,
 		PermissionsBoundary: view.PermissionsBoundary, TrustPolicy: view.TrustPolicy, PermissionsPolicy: view.PermissionsPolicy,
