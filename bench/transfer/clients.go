@@ -84,7 +84,7 @@ func (b *bench) peer(name string, args ...string) []client {
 	if err != nil {
 		return nil
 	}
-	return []client{{name, append([]string{path}, args...), []string{"AWS_ACCESS_KEY_ID=" + accessKey, "AWS_SECRET_ACCESS_KEY=" + secretKey,
+	return []client{{filepath.Base(name), append([]string{path}, args...), []string{"AWS_ACCESS_KEY_ID=" + accessKey, "AWS_SECRET_ACCESS_KEY=" + secretKey,
 		"AWS_REGION=" + region, "AWS_DEFAULT_REGION=" + region, "AWS_ENDPOINT_URL=" + b.gateway.endpoint(), "S3_ENDPOINT_URL=" + b.gateway.endpoint(),
 		"AWS_CA_BUNDLE=" + b.gateway.ca, "SSL_CERT_FILE=" + b.gateway.ca, "RCLONE_CONFIG=/dev/null",
 		"RCLONE_S3_PROVIDER=Other", "RCLONE_S3_ENV_AUTH=true", "RCLONE_S3_ENDPOINT=" + b.gateway.endpoint(), "RCLONE_S3_REGION=" + region}}}
@@ -109,6 +109,7 @@ func (b *bench) uploads(file string) []client {
 	c = append(c, b.peer("s5cmd", "cp", file, "s3://"+bucket+"/peer/large")...)
 	c = append(c, b.peer("rclone", "copyto", file, ":s3:"+bucket+"/peer/large")...)
 	c = append(c, b.aws("s3", "cp", "--only-show-errors", file, "s3://"+bucket+"/peer/large")...)
+	c = append(c, b.peer(b.manager, "up", file, bucket, "peer/large")...)
 	return append(c, b.curl("-T", file, b.gateway.endpoint()+"/"+bucket+"/floor")...)
 }
 
@@ -118,6 +119,7 @@ func (b *bench) downloads() []client {
 	c = append(c, b.peer("s5cmd", "cp", key, back)...)
 	c = append(c, b.peer("rclone", "copyto", ":s3:"+bucket+"/ours/large", back)...)
 	c = append(c, b.aws("s3", "cp", "--only-show-errors", key, back)...)
+	c = append(c, b.peer(b.manager, "down", back, bucket, "ours/large")...)
 	return append(c, b.curl("-o", back, b.gateway.endpoint()+"/"+bucket+"/ours/large")...)
 }
 

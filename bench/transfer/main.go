@@ -1,5 +1,6 @@
-// Command bench measures oidcs3-upload beside the S3 clients that it finds on the PATH (s5cmd, rclone, aws), and beside
-// one raw PUT or GET of the same bytes with curl, against versitygw over TLS, all data on a RAM disk.
+// Command bench measures oidcs3-upload beside the S3 clients that it finds on the PATH (s5cmd, rclone, aws), beside the
+// transfer manager of the AWS SDK for Go, and beside one raw PUT or GET of the same bytes with curl, against versitygw over
+// TLS, all data on a RAM disk.
 //
 //	go run ./bench/transfer [-size 2048] [-files 5000] [-runs 5] [-kills 0] [-with FLAGS] [-dir /dev/shm]
 //
@@ -29,6 +30,7 @@ type settings struct {
 	dir         string
 	upload      string // oidcs3-upload
 	with        string // more flags for it
+	manager     string // bench/transfermanager
 }
 
 func main() {
@@ -52,17 +54,22 @@ func main() {
 
 func run(ctx context.Context, s settings) error {
 	dir, err := os.MkdirTemp(s.dir, "oidcs3-bench-")
+	if err == nil {
+		dir, err = filepath.Abs(dir)
+	}
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	if s.upload == "" {
 		s.upload = filepath.Join(dir, "oidcs3-upload")
-		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", s.upload, "./cmd/oidcs3-upload") // #nosec G204
-		build.Stderr = os.Stderr
-		if err := build.Run(); err != nil {
-			return fmt.Errorf("build oidcs3-upload: %w", err)
+		if err := build(ctx, s.upload, ".", "./cmd/oidcs3-upload"); err != nil {
+			return err
 		}
+	}
+	s.manager = filepath.Join(dir, "transfermanager")
+	if err := build(ctx, s.manager, "bench/transfermanager", "."); err != nil {
+		return err
 	}
 	if err := touch(filepath.Join(dir, "touched"), 5*s.size<<20); err != nil {
 		return err
@@ -89,6 +96,16 @@ func run(ctx context.Context, s settings) error {
 	}
 	if s.kills > 0 {
 		return b.kill(ctx)
+	}
+	return nil
+}
+
+// build makes a program of a module.
+func build(ctx context.Context, program, module, source string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-C", module, "-trimpath", "-ldflags", "-s -w", "-o", program, source) // #nosec G204 -- ours
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("build %s: %w", filepath.Base(program), err)
 	}
 	return nil
 }
