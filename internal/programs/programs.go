@@ -3,6 +3,7 @@
 package programs
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -47,7 +48,7 @@ func Build(name string) (string, error) {
 			source = module
 		}
 		path := filepath.Join(dir, name)
-		if out, err := exec.Command("go", "build", "-ldflags", "-s -w", "-o", path, source).CombinedOutput(); err != nil { //nolint:gosec // one of ours
+		if out, err := exec.CommandContext(context.Background(), "go", "build", "-ldflags", "-s -w", "-o", path, source).CombinedOutput(); err != nil { //nolint:gosec // one of ours
 			return "", fmt.Errorf("build %s: %w\n%s", name, err, out)
 		}
 		return path, nil

@@ -48,7 +48,9 @@ func withClouds(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = clouds.Close() }()
-	for name, value := range clouds.Env() {
+	environment := clouds.Env()
+	environment["GOGC"], environment["GOMEMLIMIT"] = "off", "1GiB" // of thousands of CLI runs, none lives to need a collection
+	for name, value := range environment {
 		if err := os.Setenv(name, value); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
