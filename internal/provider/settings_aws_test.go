@@ -170,7 +170,7 @@ func TestAWSSettings_sessionPolicy(t *testing.T) {
 		"ARN, too little":    {object{"policy_arns": []any{tooLittle}}, true},
 	} {
 		maps.Copy(test.role, object{"role_arn": arn, "session_name": "restricted"})
-		problem := listed(t, object{"assume_role": []any{test.role}, "max_retries": 1})
+		problem := listed(t, object{"assume_role": []any{test.role}, "max_retries": 3})
 		if refused := strings.Contains(problem, "is not authorized to perform: iam:"); refused != test.refused || !refused && problem != "" {
 			t.Errorf("%s: %q", name, problem)
 		}
