@@ -69,7 +69,7 @@ func run(ctx context.Context, s settings) error {
 	}
 	s.manager = filepath.Join(dir, "transfermanager")
 	if err := build(ctx, s.manager, "bench/transfermanager", "."); err != nil {
-		return err
+		fmt.Fprintln(os.Stderr, "left out, as a peer that is not on the PATH is:", err)
 	}
 	if err := touch(filepath.Join(dir, "touched"), 5*s.size<<20); err != nil {
 		return err

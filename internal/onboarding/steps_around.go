@@ -20,32 +20,21 @@ func (w *work) unmapGone() step {
 // unmapMoved deletes the client's row where it names the role by the path that it had before it was deleted. Names of roles
 // are unique whatever their paths, so no role has that ARN any more, and a row is never given from one ARN to another.
 func (w *work) unmapMoved() step {
-	var before rolemap.Row
-	return step{
-		name: "delete mapping row of " + w.name() + " by its former path",
-		needed: func() bool {
-			return w.want.Mode == access.Vending && w.row.ServerName == w.want.Server && access.SameRoleName(w.row.RoleARN, w.role.ARN) && w.row.RoleARN != w.role.ARN
-		},
-		remains: "missing mapping row of " + w.name() + " in table " + w.table,
-		do: func(ctx context.Context) error {
-			before = w.row
-			return w.unmap(ctx)
-		},
-		undo: func(ctx context.Context) error {
-			if before == (rolemap.Row{}) {
-				return nil
-			}
-			return w.c.mappings.Put(ctx, w.table, before)
-		},
-	}
+	return w.unmapping("delete mapping row of "+w.name()+" by its former path", func() bool {
+		return w.want.Mode == access.Vending && w.row.ServerName == w.want.Server && access.SameRoleName(w.row.RoleARN, w.role.ARN) && w.row.RoleARN != w.role.ARN
+	})
 }
 
 // unmapClient deletes the client's row, where credential vending no longer takes part.
 func (w *work) unmapClient() step {
+	return w.unmapping("delete mapping row of "+w.name(), func() bool { return w.want.Mode != access.Vending && w.row != (rolemap.Row{}) })
+}
+
+// unmapping deletes the row that was found, and puts it back.
+func (w *work) unmapping(name string, needed func() bool) step {
 	var before rolemap.Row
 	return step{
-		name:    "delete mapping row of " + w.name(),
-		needed:  func() bool { return w.want.Mode != access.Vending && w.row != (rolemap.Row{}) },
+		name: name, needed: needed,
 		remains: "missing mapping row of " + w.name() + " in table " + w.table,
 		do: func(ctx context.Context) error {
 			before = w.row

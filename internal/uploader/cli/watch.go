@@ -121,7 +121,8 @@ func directory(path, doing string) error {
 	return nil
 }
 
-// outside is the absolute path of the directory of --move-to, which must not lie in the one that is watched.
+// outside is the absolute path of the directory of --move-to, which must not lie in the one that is watched, by whatever
+// links: what is moved there would be found again, and moved deeper, without end.
 func outside(dir, watched string) (string, error) {
 	path, err := filepath.Abs(dir)
 	if err != nil {
@@ -130,7 +131,12 @@ func outside(dir, watched string) (string, error) {
 	if err := directory(path, "--move-to "+dir); err != nil {
 		return "", err
 	}
-	if rel, err := filepath.Rel(watched, path); err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
+	from, err := filepath.EvalSymlinks(watched)
+	to, toErr := filepath.EvalSymlinks(path)
+	if err = errors.Join(err, toErr); err != nil {
+		return "", &usageError{err: fmt.Errorf("--move-to: %w", err)}
+	}
+	if rel, err := filepath.Rel(from, to); err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
 		return "", &usageError{err: fmt.Errorf("--move-to: %s lies in the directory that is watched", dir)}
 	}
 	return path, nil

@@ -2,10 +2,7 @@
 
 package transfer
 
-import (
-	"errors"
-	"os"
-)
+import "os"
 
 // nonblock is for FIFOs, which the system has not among its files.
 const nonblock = 0
@@ -17,14 +14,5 @@ func open(name string, follow bool) (*os.File, error) {
 	if err != nil || follow {
 		return f, err
 	}
-	opened, err := f.Stat()
-	named, lstatErr := os.Lstat(name)
-	if err = errors.Join(err, lstatErr); err == nil && !os.SameFile(opened, named) {
-		err = errSymlink
-	}
-	if err != nil {
-		_ = f.Close()
-		return nil, err
-	}
-	return f, nil
+	return unlinked(f, name, os.Lstat)
 }

@@ -40,10 +40,15 @@ func openWithin(tree *os.Root, name string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	return unlinked(f, name, tree.Lstat)
+}
+
+// unlinked returns a file that was opened by a name, unless the name is a symbolic link's; then it closes it.
+func unlinked(f *os.File, name string, lstat func(string) (fs.FileInfo, error)) (*os.File, error) {
 	opened, err := f.Stat()
-	named, lstatErr := tree.Lstat(name)
+	named, lstatErr := lstat(name)
 	if err = errors.Join(err, lstatErr); err == nil && !os.SameFile(opened, named) {
-		err = errSymlink
+		err = errors.New("it is a symbolic link")
 	}
 	if err != nil {
 		_ = f.Close()
@@ -51,8 +56,6 @@ func openWithin(tree *os.Root, name string) (*os.File, error) {
 	}
 	return f, nil
 }
-
-var errSymlink = errors.New("it is a symbolic link")
 
 // openSource opens the file; follow says whether what a symbolic link points to is taken.
 func openSource(file Found, follow bool) (*source, error) {
