@@ -46,6 +46,9 @@ func TestRoleInTheSandbox(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if created.Created.IsZero() {
+		t.Error("a role that was just made does not say when")
+	}
 	if _, err := roles.Create(ctx, spec); !apierror.Is(err, apierror.Exists) {
 		t.Errorf("second create: %v", err)
 	}

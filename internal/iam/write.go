@@ -43,7 +43,7 @@ func (r *Roles) Create(ctx context.Context, spec RoleSpec) (Role, error) {
 		MaxSessionDuration: spec.MaxSessionDuration, PermissionsBoundary: spec.PermissionsBoundary, Description: spec.Description,
 	}
 	if out.Role != nil {
-		role.ARN = aws.ToString(out.Role.Arn)
+		role.ARN, role.Created = aws.ToString(out.Role.Arn), aws.ToTime(out.Role.CreateDate)
 	}
 	if role.Tags == nil {
 		role.Tags = map[string]string{}

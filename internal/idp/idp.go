@@ -104,7 +104,7 @@ type Lookup struct {
 	OnboardingID string
 	Subject      string // sub of its tokens, for providers whose sub is not made of the client id (Entra)
 	Name         string
-	Since        time.Time // of a search by name: a client that was made before is another's; zero: any
+	Since        time.Time // of a search by name: a client that was made before is another's; zero: not known
 	Audience     string    // whose grant to look for
 	Fresh        bool      // do not answer from a shared read
 }

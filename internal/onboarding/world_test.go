@@ -52,7 +52,7 @@ type registered struct {
 // answers reports whether a search without an id finds the client.
 func (r *registered) answers(which idp.Lookup, byName bool) bool {
 	if byName {
-		return r.client.Name == which.Name && !r.made.Before(which.Since)
+		return r.client.Name == which.Name && !which.Since.IsZero() && !r.made.Before(which.Since)
 	}
 	return which.OnboardingID != "" && r.client.OnboardingID == which.OnboardingID
 }

@@ -151,7 +151,7 @@ func TestClientLife(t *testing.T) {
 			t.Errorf("created with %s %v, want %v", name, sent[name], value)
 		}
 	}
-	for name, which := range map[string]idp.Lookup{"id": {ID: c.ID}, "name": {Name: want.Name, OnboardingID: "o-1"}} {
+	for name, which := range map[string]idp.Lookup{"id": {ID: c.ID}, "name": {Name: want.Name}} {
 		found, err := p.Find(ctx, which)
 		if err != nil || found.ID != c.ID || found.Secret != c.Secret || len(one.Deviations(found, want)) != 0 {
 			t.Errorf("found by %s: %+v, %v", name, found, err)
@@ -201,6 +201,9 @@ func TestFindByName(t *testing.T) {
 	}
 	if _, err := p.Find(context.Background(), idp.Lookup{Name: spec().Name, Since: since.Add(time.Hour)}); !apierror.Is(err, apierror.NotFound) {
 		t.Errorf("all of them are older: %v", err)
+	}
+	if _, err := p.Find(context.Background(), idp.Lookup{Name: spec().Name, OnboardingID: "o-1"}); !apierror.Is(err, apierror.NotFound) {
+		t.Errorf("of an onboarding whose role is gone: %v", err)
 	}
 	if _, err := p.Find(context.Background(), idp.Lookup{OnboardingID: "o-1"}); !apierror.Is(err, apierror.Invalid) {
 		t.Errorf("an onboarding id alone: %v", err)
@@ -411,7 +414,7 @@ func TestCreateIsOneAttempt(t *testing.T) {
 		if made.Exists() != (c.kind == 0) {
 			t.Errorf("%s: client %q", name, made.ID)
 		}
-		found, err := p.Find(context.Background(), idp.Lookup{Name: spec().Name, OnboardingID: "o-1"})
+		found, err := p.Find(context.Background(), idp.Lookup{Name: spec().Name})
 		if found.Exists() != (c.clients == 1) || c.clients == 0 && !apierror.Is(err, apierror.NotFound) {
 			t.Errorf("%s: afterwards found %q, %v", name, found.ID, err)
 		}

@@ -36,11 +36,16 @@ func (p *Provider) Find(ctx context.Context, which idp.Lookup) (idp.Client, erro
 	return client(app), nil
 }
 
-// search finds the one client of a name that was made at a time, or later. The list of clients does not tell when.
+// search finds the one client of a name that was made at a time, or later. The list of clients does not tell when. Of an
+// onboarding that has no role any more it is not known when it began, so no client of its name can be told to be its own.
 func (p *Provider) search(ctx context.Context, which idp.Lookup) (idp.Client, error) {
 	fault := &apierror.Error{Service: service, Operation: "ListUserPoolClients", Object: "app client " + which.Name}
 	if which.Name == "" {
 		fault.Kind, fault.Message = apierror.Invalid, "nothing says which app client is meant"
+		return idp.Client{}, fault
+	}
+	if which.OnboardingID != "" && which.Since.IsZero() {
+		fault.Kind, fault.Message = apierror.NotFound, "a client cannot be told by its name alone"
 		return idp.Client{}, fault
 	}
 	all, err := p.list(ctx)

@@ -43,6 +43,7 @@ type world struct {
 	pool     string
 	issuer   string
 	provider *cognito.Provider
+	since    time.Time // when the server's role would have been made
 }
 
 func open(t *testing.T) *world {
@@ -50,7 +51,7 @@ func open(t *testing.T) *world {
 	api, domain := httptest.NewUnstartedServer(nil), httptest.NewUnstartedServer(nil)
 	service := sandbox.New(sandbox.Config{Now: time.Now, AccountID: "123456789012", Region: "eu-west-1", Partition: "aws", Guard: everybody{},
 		Host: domain.Listener.Addr().String()})
-	w := &world{t: t, edge: edge.New(time.Now), domain: domain}
+	w := &world{t: t, edge: edge.New(time.Now), domain: domain, since: time.Now()}
 	for server, one := range map[*httptest.Server]edge.Service{api: service, domain: service.Domain()} {
 		server.Config.Handler, server.Config.ErrorLog = w.edge.Wrap(one), log.New(io.Discard, "", 0)
 		server.StartTLS()
@@ -89,7 +90,7 @@ func (w *world) converge(c *idp.Client, s idp.Spec) {
 		if !apierror.Is(err, apierror.Ambiguous) {
 			w.t.Fatalf("apply: %v", err)
 		}
-		found, err := w.provider.Find(w.t.Context(), idp.Lookup{ID: c.ID, Name: s.Name, OnboardingID: s.OnboardingID, Fresh: true})
+		found, err := w.provider.Find(w.t.Context(), idp.Lookup{ID: c.ID, Name: s.Name, OnboardingID: s.OnboardingID, Since: w.since, Fresh: true})
 		if err != nil && !apierror.Is(err, apierror.NotFound) {
 			w.t.Fatal(err)
 		}
