@@ -20,6 +20,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/apierror/awserror"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/awsanswer"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/iam"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp/connect"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/onboarding"
@@ -123,6 +124,7 @@ func (c *clouds) awsConfig(ctx context.Context) (aws.Config, error) {
 	if config.Region == "" {
 		return aws.Config{}, errors.New("the AWS region is missing: set aws.region in the provider block, or AWS_REGION")
 	}
+	config.APIOptions = append(config.APIOptions, awsanswer.Keep)
 	// The retryer bounds attempts by what failed, where the SDK knows but one bound.
 	retryer, attempts := config.Retryer, config.RetryMaxAttempts
 	if attempts == 0 {

@@ -20,17 +20,24 @@ import (
 	awsiam "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/middleware"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
 
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/awsanswer"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox/entra"
 )
 
 // What tests do to the clouds behind Terraform's back, with the vendors' own clients.
 
+// environment is the configuration of the SDK's own chain.
+func environment(ctx context.Context) (aws.Config, error) {
+	return config.LoadDefaultConfig(ctx, config.WithAPIOptions([]func(*middleware.Stack) error{awsanswer.Keep}))
+}
+
 func iamClient(t *testing.T) *awsiam.Client {
 	t.Helper()
-	cfg, err := config.LoadDefaultConfig(t.Context())
+	cfg, err := environment(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +56,7 @@ func auth0Client(t *testing.T) *management.Management {
 
 func poolsClient(t *testing.T) *cognitoidentityprovider.Client {
 	t.Helper()
-	cfg, err := config.LoadDefaultConfig(t.Context())
+	cfg, err := environment(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +65,7 @@ func poolsClient(t *testing.T) *cognitoidentityprovider.Client {
 
 func dynamoClient(t *testing.T) *dynamodb.Client {
 	t.Helper()
-	cfg, err := config.LoadDefaultConfig(t.Context())
+	cfg, err := environment(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -325,7 +332,7 @@ func (h host) session(ctx context.Context) (*s3.Client, error) {
 
 // exchange gets AWS credentials for a token.
 func (h host) exchange(ctx context.Context, token, role string) (*s3.Client, error) {
-	cfg, err := config.LoadDefaultConfig(ctx)
+	cfg, err := environment(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,6 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
@@ -32,7 +31,7 @@ func stored(s server, where, more string) string {
 
 // fromStorage reads a stored client secret the way that people who set up hosts do.
 func fromStorage(ctx context.Context, where, role string) (string, error) {
-	cfg, err := config.LoadDefaultConfig(ctx)
+	cfg, err := environment(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -136,7 +135,7 @@ func TestAccServerAccess_storedSecretDrifts(t *testing.T) {
 	s, last := server{name: "stored-drift", provider: limited(t, "terraform-stored-drift", auth0Scopes, "terraform.json", "terraform-secrets.json")}, ""
 	name := aws.String("oidc-s3-dev-" + s.name + "/client-secret")
 	vault := func() *secretsmanager.Client {
-		cfg, err := config.LoadDefaultConfig(t.Context())
+		cfg, err := environment(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -168,7 +167,7 @@ func TestAccServerAccess_storedSecretDrifts(t *testing.T) {
 func TestAccServerAccess_storedSecretOfOthers(t *testing.T) {
 	s := server{name: "stored-foreign"}
 	name := aws.String("oidc-s3-dev-" + s.name + "/client-secret")
-	cfg, err := config.LoadDefaultConfig(t.Context())
+	cfg, err := environment(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

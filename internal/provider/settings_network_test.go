@@ -101,11 +101,9 @@ func (w *workplace) without(names []string, more ...string) *workplace {
 // proxies are the variables that name proxies.
 var proxies = []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"}
 
-// listing is a configuration that asks IAM and nobody else. One attempt would not do: the SDK closes the body of a request
-// when the answer comes, which net/http, where it is still at it, takes for a failed write, and closes the connection under the
-// answer. https://github.com/aws/aws-sdk-go-v2/issues/2737
+// listing is a configuration that asks IAM and nobody else.
 func listing(settings string) string {
-	return oidcs3Block + "provider \"oidcs3\" {\n  aws = {\n    max_retries = 3\n" + settings + "  }\n}\n\ndata \"oidcs3_servers\" \"all\" {}\n"
+	return oidcs3Block + "provider \"oidcs3\" {\n  aws = {\n    max_retries = 1\n" + settings + "  }\n}\n\ndata \"oidcs3_servers\" \"all\" {}\n"
 }
 
 // TestAccProxy reaches every cloud by a name that only the proxy knows, and looks at what it and the clouds were asked.

@@ -16,7 +16,9 @@ import (
 	awsiam "github.com/aws/aws-sdk-go-v2/service/iam"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	awssts "github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/middleware"
 
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/awsanswer"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox"
 )
 
@@ -52,6 +54,7 @@ func of(t *testing.T, s *sandbox.Sandbox) cloud { return cloud{s, t, s.Env()} }
 func (c cloud) config(keyID, secret, token string) aws.Config {
 	return aws.Config{
 		Region: c.env["AWS_REGION"], BaseEndpoint: aws.String(c.env["AWS_ENDPOINT_URL"]), HTTPClient: c.Client(),
+		APIOptions:  []func(*middleware.Stack) error{awsanswer.Keep},
 		Credentials: credentials.NewStaticCredentialsProvider(keyID, secret, token),
 	}
 }

@@ -24,9 +24,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	awssts "github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/middleware"
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/awsanswer"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/rolemap"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox/authz"
 	sandboxdynamodb "github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox/dynamodb"
@@ -145,6 +147,7 @@ func newWorld(t testing.TB) *world {
 func (w *world) config(c aws.Credentials) aws.Config {
 	return aws.Config{
 		Region: region, BaseEndpoint: aws.String(w.aws.URL), HTTPClient: w.aws.Client(), RetryMaxAttempts: 1,
+		APIOptions:  []func(*middleware.Stack) error{awsanswer.Keep},
 		Credentials: credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, c.SessionToken),
 	}
 }

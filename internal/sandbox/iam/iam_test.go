@@ -22,8 +22,10 @@ import (
 	awsiam "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/awsanswer"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox/authz"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox/iam"
 )
@@ -53,11 +55,10 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// as keeps the SDK's own retries: on loopback it now and then closes a connection under a long answer that it is reading,
-// which a plain HTTP client does not.
 func (w *world) as(id, secret string) *awsiam.Client {
 	return awsiam.NewFromConfig(aws.Config{
-		Region: "eu-west-1", BaseEndpoint: aws.String(w.server.URL), HTTPClient: w.server.Client(),
+		Region: "eu-west-1", BaseEndpoint: aws.String(w.server.URL), HTTPClient: w.server.Client(), RetryMaxAttempts: 1,
+		APIOptions:  []func(*middleware.Stack) error{awsanswer.Keep},
 		Credentials: credentials.NewStaticCredentialsProvider(id, secret, ""),
 	})
 }

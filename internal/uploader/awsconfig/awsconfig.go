@@ -15,7 +15,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	sdkconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/smithy-go/middleware"
 
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/awsanswer"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/config"
 )
 
@@ -38,6 +40,7 @@ func New(region string) (aws.Config, error) {
 		Region:                     region,
 		HTTPClient:                 client,
 		ConfigSources:              []any{env},
+		APIOptions:                 []func(*middleware.Stack) error{awsanswer.Keep},
 		RequestChecksumCalculation: env.RequestChecksumCalculation,
 		ResponseChecksumValidation: env.ResponseChecksumValidation,
 		Retryer: func() aws.Retryer {
