@@ -61,7 +61,7 @@ func inNamespaces(t *testing.T) {
 	t.Helper()
 	runtime.LockOSThread() // the child dies with its parent's thread
 	defer runtime.UnlockOSThread()
-	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=5m") //nolint:gosec // this program
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=20m") //nolint:gosec // this program
 	cmd.Env = append(os.Environ(), nested+"="+packages)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL,
 		Unshareflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS}
@@ -127,7 +127,7 @@ func cgroup(t *testing.T, dir string) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 			if removeCgroup(own) == nil {
 				break
 			}
@@ -187,9 +187,9 @@ func (m *machine) journal() string {
 // eventually waits for something that systemd or a service does by itself.
 func (m *machine) eventually(what string, is func() bool) {
 	m.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !is(); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); !is(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			m.t.Fatalf("%s: not within 30 seconds%s", what, m.journal())
+			m.t.Fatalf("%s: not within two minutes%s", what, m.journal())
 		}
 	}
 }

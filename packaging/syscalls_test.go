@@ -33,7 +33,7 @@ var call = regexp.MustCompile(`(?m)^\d+ +([a-z0-9_]+)\(`)
 func (s *service) called() map[string]bool {
 	s.t.Helper()
 	var text string
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		all, err := os.ReadFile(s.trace)
 		if err != nil {
 			s.t.Fatal(err)

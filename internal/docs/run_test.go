@@ -4,7 +4,6 @@ package docs_test
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/layers"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/programs"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox"
 )
 
@@ -169,19 +169,11 @@ func (s *session) placed(text string) string {
 	text = rooted.ReplaceAllString(text, "$1$$ROOT$2")
 	return spoken.ReplaceAllStringFunc(text, func(port string) string {
 		if s.ports[port] == "" {
-			s.ports[port] = freePort()
+			_, free, _ := strings.Cut(programs.Address(), ":")
+			s.ports[port] = ":" + free
 		}
 		return s.ports[port]
 	})
-}
-
-func freePort() string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err) // loopback always has one
-	}
-	defer func() { _ = l.Close() }()
-	return fmt.Sprintf(":%d", l.Addr().(*net.TCPAddr).Port)
 }
 
 func sessionOf(ts *testscript.TestScript) *session { return ts.Value("session").(*session) }
@@ -237,7 +229,7 @@ func environment(ts *testscript.TestScript) []string {
 
 // until runs a shell command again and again until it succeeds: "until 'test -e file'".
 func until(ts *testscript.TestScript, _ bool, args []string) {
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		if ts.Exec("sh", "-eu", "-c", args[0]) == nil {
 			return
 		}

@@ -21,6 +21,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go/middleware"
+
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/awsanswer"
 )
 
 // Names of the environment that the sandbox's foundation is of, and of the providers that it is for.
@@ -133,6 +136,7 @@ func Client(env map[string]string) (*s3.Client, error) {
 		Region:       env["AWS_REGION"],
 		BaseEndpoint: aws.String(env["AWS_ENDPOINT_URL"]),
 		UsePathStyle: true,
+		APIOptions:   []func(*middleware.Stack) error{awsanswer.Keep},
 		Credentials:  credentials.NewStaticCredentialsProvider(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], ""),
 		HTTPClient:   &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}},
 	}), nil

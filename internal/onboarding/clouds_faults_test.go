@@ -53,7 +53,7 @@ var cloudFaults = []struct {
 	{"429 Retry-After", edge.Fault{Kind: edge.TooManyRequests, RetryAfter: "1"}},
 	// It takes effect after the adapter has given up, and within the time that the controller looks for it. An effect that
 	// comes later than that, where an object has no unique name, nobody can tell from none.
-	{"time-out", edge.Fault{Kind: edge.Slow, DelayMS: 500}},
+	{"time-out", edge.Fault{Kind: edge.Slow, DelayMS: int((impatience + 20*time.Millisecond) / time.Millisecond)}},
 	{"stale read", edge.Fault{Kind: edge.Stale, DelayMS: 1000}},
 	{"cancelled", edge.Fault{}},
 }
@@ -178,7 +178,9 @@ func (c *cloud) play(t *testing.T, d deed, calls []edge.Call, k int, fault edge.
 	if second {
 		c.fault(t, edge.Fault{Kind: edge.InternalError, Nth: k + 2, Times: 12})
 	}
+	c.hurry = fault.Kind == edge.Slow
 	err := d.do(c.terraform(ctx, hook, known), want)
+	c.hurry = false
 	c.sandbox.Edge().Faults().Clear()
 	if fault.Kind == edge.Slow {
 		time.Sleep(time.Duration(fault.DelayMS) * time.Millisecond) // until it is over at the server, and in its journal

@@ -38,11 +38,16 @@ type cloud struct {
 	servers atomic.Int64
 	ids     atomic.Int64
 	early   []string
+	hurry   bool // the next run of Terraform is impatient
 	mu      sync.Mutex
 }
 
-// patience is how long an adapter's transport waits for an answer to begin.
-const patience = 400 * time.Millisecond
+// How long an adapter's transport waits for an answer to begin: longer than a busy machine takes, and, where an answer that
+// comes too late is what a test is about, not long.
+const (
+	patience   = 30 * time.Second
+	impatience = 400 * time.Millisecond
+)
 
 func newCloud(t *testing.T, kind string) *cloud {
 	t.Helper()
@@ -92,6 +97,9 @@ func (c *cloud) terraform(ctx context.Context, hook func(int), known *remembered
 	client := c.sandbox.Client()
 	transport, _ := client.Transport.(*http.Transport)
 	transport.ResponseHeaderTimeout = patience
+	if c.hurry {
+		transport.ResponseHeaderTimeout = impatience
+	}
 	transport.IdleConnTimeout = time.Second // thousands of runs follow one another
 	client = &http.Client{Transport: counting{transport, hook, &atomic.Int64{}}}
 	env := c.sandbox.Env()

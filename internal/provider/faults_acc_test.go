@@ -68,7 +68,7 @@ func (w *workplace) must(dir, server, suffix, verb string) {
 // hold slows a call down that comes after the client was made; come waits until it is on its way.
 func (w *workplace) hold(operation, server string) (come func()) {
 	w.t.Helper()
-	if err := w.clouds.Edge().Faults().Add(edge.Fault{Operation: operation, Nth: 1, Kind: edge.Slow, DelayMS: 8000}); err != nil {
+	if err := w.clouds.Edge().Faults().Add(edge.Fault{Operation: operation, Nth: 1, Kind: edge.Slow, DelayMS: 12_000}); err != nil {
 		w.t.Fatal(err)
 	}
 	return func() {

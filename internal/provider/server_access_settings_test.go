@@ -108,8 +108,10 @@ func TestAccServerAccess_kmsKey(t *testing.T) {
 func TestAccServerAccess_timeouts(t *testing.T) {
 	t.Parallel()
 	w := newWorkplace(t)
+	patience, patient := "-var=patience=2s", "-var=patience=10m"
 	variables := []string{"-input=false", "-no-color", "-var=auth0=" + identityOf(w.clouds, "auth0"), `-var=servers={"late":"write"}`}
-	dir := w.dir(strings.Replace(callsConfiguration, "wait_for_access = var.wait", "wait_for_access = var.wait\n  timeouts = { create = \"2s\", update = \"2s\" }", 1))
+	dir := w.dir("variable \"patience\" { type = string }\n" +
+		strings.Replace(callsConfiguration, "wait_for_access = var.wait", "wait_for_access = var.wait\n  timeouts = { create = var.patience, update = var.patience }", 1))
 	slow := func(operation string) {
 		t.Helper()
 		if err := w.clouds.Edge().Faults().Add(edge.Fault{Operation: operation, Kind: edge.Slow, DelayMS: 5000, Times: 1}); err != nil {
@@ -118,7 +120,7 @@ func TestAccServerAccess_timeouts(t *testing.T) {
 	}
 	fails := func(args ...string) {
 		t.Helper()
-		cmd := exec.Command(w.program, append(args, variables...)...) //nolint:gosec // the CLI under test
+		cmd := exec.Command(w.program, append(append(args, patience), variables...)...) //nolint:gosec // the CLI under test
 		cmd.Dir, cmd.Env = dir, w.env
 		begin := time.Now()
 		out, err := cmd.CombinedOutput()
@@ -126,18 +128,22 @@ func TestAccServerAccess_timeouts(t *testing.T) {
 			t.Fatalf("terraform %s after %s: %v\n%s", args[0], time.Since(begin), err, out)
 		}
 	}
+	succeeds := func(args ...string) {
+		t.Helper()
+		w.terraform(dir, append(append(args, patient), variables...)...)
+	}
 	slow("POST /api/v2/client-grants")
 	fails("apply", "-auto-approve")
 	if left := w.left("late"); len(left) > 0 {
 		t.Fatalf("the apply that was too late left %v", left)
 	}
-	w.terraform(dir, append([]string{"apply", "-auto-approve"}, variables...)...)
+	succeeds("apply", "-auto-approve")
 	variables[len(variables)-1] = `-var=servers={"late":"full"}`
 	slow("PutRolePolicy")
 	fails("apply", "-auto-approve")
-	w.terraform(dir, append([]string{"apply", "-auto-approve"}, variables...)...)
-	w.terraform(dir, append([]string{"plan", "-detailed-exitcode"}, variables...)...)
-	w.terraform(dir, append([]string{"destroy", "-auto-approve"}, variables...)...)
+	succeeds("apply", "-auto-approve")
+	succeeds("plan", "-detailed-exitcode")
+	succeeds("destroy", "-auto-approve")
 }
 
 // TestAccServerAccess_directReads: with bulk_reads = false, or its variable, nothing is listed, and all else is as ever.

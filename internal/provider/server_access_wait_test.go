@@ -49,14 +49,15 @@ output "secret" {
 func TestAccWaitsForAccess(t *testing.T) {
 	t.Parallel()
 	w := newWorkplace(t)
-	w.clouds.Authorization().SetRolePropagation(5 * time.Second)
 	upload := programs.For(t, programs.Upload)
 	for _, test := range []struct {
-		name, wait string
-		code       int
-	}{{"by default", "", 0}, {"not", "-var=wait=false", 4}} {
+		name, wait  string
+		propagation time.Duration
+		code        int
+	}{{"by default", "", 5 * time.Second, 0}, {"not", "-var=wait=false", time.Hour, 4}} {
 		t.Run(test.name, func(t *testing.T) {
 			w := w.with(t)
+			w.clouds.Authorization().SetRolePropagation(test.propagation)
 			dir := w.dir(waitingConfiguration)
 			variables := []string{"-auto-approve", "-input=false", "-var=auth0=" + identityOf(w.clouds, "auth0")}
 			if test.wait != "" {

@@ -164,7 +164,8 @@ func (c cloud) token(id, secret, audience string) string {
 
 // assume exchanges a token for a session of the role.
 func (c cloud) assume(ctx context.Context, role, token string, duration time.Duration) (aws.Config, error) {
-	out, err := awssts.NewFromConfig(aws.Config{Region: c.env["AWS_REGION"], BaseEndpoint: aws.String(c.env["AWS_ENDPOINT_URL"]), HTTPClient: c.Client()}).
+	out, err := awssts.NewFromConfig(aws.Config{Region: c.env["AWS_REGION"], BaseEndpoint: aws.String(c.env["AWS_ENDPOINT_URL"]), HTTPClient: c.Client(),
+		APIOptions: []func(*middleware.Stack) error{awsanswer.Keep}}).
 		AssumeRoleWithWebIdentity(ctx, &awssts.AssumeRoleWithWebIdentityInput{
 			RoleArn: &role, RoleSessionName: aws.String("host"), WebIdentityToken: &token, DurationSeconds: aws.Int32(int32(duration / time.Second)),
 		})

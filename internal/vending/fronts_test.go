@@ -180,7 +180,7 @@ func startServer(t testing.TB, w *world) *server {
 // awaitAddress reads the port from the line that the server logs.
 func awaitAddress(t testing.TB, logs *lockedBuffer) string {
 	t.Helper()
-	for range 500 {
+	for range 6000 {
 		for line := range strings.SplitSeq(logs.String(), "\n") {
 			var l struct{ Msg, Address string }
 			if json.Unmarshal([]byte(line), &l) == nil && l.Msg == "listening" {

@@ -111,7 +111,10 @@ func (k *keySet) refresh() {
 	if !k.due() { // another flight has landed since
 		return
 	}
-	ctx, cancel := context.WithTimeout(k.running, keysTimeout)
+	ctx, cancel := context.WithCancel(k.running)
+	if k.client.Timeout > 0 { // of each request; together they have no longer
+		ctx, cancel = context.WithTimeout(k.running, k.client.Timeout)
+	}
 	defer cancel()
 	keys, err := k.fetch(ctx)
 	k.mu.Lock()

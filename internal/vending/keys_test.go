@@ -35,7 +35,7 @@ func TestKeysAreFetchedBehind(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if waited := time.Since(began); waited > 4*time.Second { // a fetch is given up after 5
+	if waited := time.Since(began); waited > keysPatience/2 {
 		t.Errorf("answered after %v", waited)
 	}
 	<-hangs
@@ -52,7 +52,7 @@ func TestKeysAreFetchedBehind(t *testing.T) {
 	}
 	select {
 	case <-hangs:
-	case <-time.After(4*time.Second - time.Since(began)):
+	case <-time.After(keysPatience / 2):
 		t.Error("the fetch goes on after the service's end")
 	}
 	if len(hangs) > 0 {
@@ -80,7 +80,7 @@ func TestOldKeysAreReplaced(t *testing.T) {
 		if status, _, _ := ask(t, s, forever); status != once {
 			t.Errorf("keys of %v ago: status %d, want %d", age, status, once)
 		}
-		for end := time.Now().Add(5 * time.Second); ; {
+		for end := time.Now().Add(time.Minute); ; {
 			status, _, _ := ask(t, s, forever)
 			if status == 401 {
 				break

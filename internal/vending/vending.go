@@ -32,7 +32,7 @@ type AssumeRoleAPI interface {
 type Dependencies struct {
 	Rows Rows
 	STS  AssumeRoleAPI
-	HTTP *http.Client // fetches the issuers' keys; must not follow redirects (see KeyClient)
+	HTTP *http.Client // fetches the issuers' keys, discovery included, within its Timeout; must not follow redirects (see KeyClient)
 	Now  func() time.Time
 	Log  *slog.Logger // takes one line for every decision
 }

@@ -93,9 +93,9 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// awaits reports whether the text comes within five seconds: a child's log travels beside its answers.
+// awaits reports whether the text comes within a minute: a child's log travels beside its answers.
 func (l *lockedBuffer) awaits(text string) bool {
-	for range 500 {
+	for range 6000 {
 		if strings.Contains(l.String(), text) {
 			return true
 		}
@@ -194,11 +194,16 @@ func (w *world) service(t testing.TB, cfg vending.Config) *vending.Service {
 	return w.serviceAt(t, cfg, time.Now)
 }
 
+// keysPatience is how long a fetch of keys goes on here: longer than a busy machine takes for what must not wait for it.
+const keysPatience = 2 * time.Minute
+
 func (w *world) serviceAt(t testing.TB, cfg vending.Config, now func() time.Time) *vending.Service {
 	t.Helper()
+	keys := vending.KeyClient(w.aws.Client().Transport)
+	keys.Timeout = keysPatience
 	s, err := vending.New(cfg, vending.Dependencies{
 		Rows: rolemap.New(dynamodb.NewFromConfig(w.config(w.session))), STS: awssts.NewFromConfig(w.config(w.session)),
-		HTTP: vending.KeyClient(w.aws.Client().Transport), Now: now, Log: slog.New(slog.NewJSONHandler(w.logs, nil)),
+		HTTP: keys, Now: now, Log: slog.New(slog.NewJSONHandler(w.logs, nil)),
 	})
 	if err != nil {
 		t.Fatal(err)

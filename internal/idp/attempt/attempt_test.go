@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,7 +33,11 @@ func TestTransport(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = attempt.Transport{Timeout: 500 * time.Millisecond}.RoundTrip(request) //nolint:bodyclose // there is none
+		patience := 30 * time.Second
+		if strings.HasSuffix(url, "/slow") {
+			patience = 3 * time.Second
+		}
+		_, err = attempt.Transport{Timeout: patience}.RoundTrip(request) //nolint:bodyclose // there is none
 		if e, ok := errors.AsType[*attempt.Error](err); !ok || e.Sent != sent {
 			t.Errorf("%s: got %v, want sent to be %v", url, err, sent)
 		}
@@ -45,7 +50,7 @@ func TestTransport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	response, err := attempt.Transport{Timeout: 5 * time.Second}.RoundTrip(request)
+	response, err := attempt.Transport{Timeout: 30 * time.Second}.RoundTrip(request)
 	if err != nil {
 		t.Fatal(err)
 	}

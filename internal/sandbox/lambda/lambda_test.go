@@ -133,7 +133,7 @@ func TestCrash(t *testing.T) {
 
 func TestTimeout(t *testing.T) {
 	t.Parallel()
-	s := start(t, lambda.Config{Timeout: 300 * time.Millisecond})
+	s := start(t, lambda.Config{Timeout: 5 * time.Second})
 	if status, _, _ := get(t, s, "/forever"); status != http.StatusInternalServerError {
 		t.Errorf("%d", status)
 	}

@@ -162,7 +162,7 @@ func (i *instance) supervise() {
 }
 
 func (i *instance) awaitReady(ctx context.Context) error {
-	timer := time.NewTimer(10 * time.Second) // Lambda's own limit for the init phase
+	timer := time.NewTimer(time.Minute) // Lambda gives its init phase 10 seconds, on a machine that nobody else uses
 	defer timer.Stop()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -173,7 +173,7 @@ func (i *instance) awaitReady(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-timer.C:
-			return errors.New("the bootstrap did not ask for an event within 10 s")
+			return errors.New("the bootstrap did not ask for an event within a minute")
 		case <-tick.C:
 			if n := i.restartCount(); n > 0 {
 				return errors.New("the bootstrap ended before it asked for an event; see its logs")

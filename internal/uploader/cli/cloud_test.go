@@ -26,7 +26,7 @@ import (
 // names ask for. It checks no signature and no policy: the sandbox does.
 type cloud struct {
 	server      *httptest.Server
-	partStarted chan struct{}
+	partStarted chan string // of an upload
 
 	mu      sync.Mutex
 	calls   map[string]int
@@ -46,7 +46,7 @@ type stored struct {
 }
 
 func newCloud() *cloud {
-	c := &cloud{partStarted: make(chan struct{}, 64), calls: map[string]int{}, faults: map[string]*cloudFault{}, objects: map[string]stored{}, uploads: map[string]map[int][]byte{}, keys: map[string]string{}}
+	c := &cloud{partStarted: make(chan string, 64), calls: map[string]int{}, faults: map[string]*cloudFault{}, objects: map[string]stored{}, uploads: map[string]map[int][]byte{}, keys: map[string]string{}}
 	c.server = httptest.NewUnstartedServer(c)
 	c.server.Config.ErrorLog = log.New(io.Discard, "", 0) // refused certificates are what some sessions are about
 	c.server.StartTLS()
@@ -331,7 +331,7 @@ func (c *cloud) pending(w http.ResponseWriter, bucket, prefix string) {
 
 func (c *cloud) part(w http.ResponseWriter, r *http.Request, bucket, id, number string) {
 	select {
-	case c.partStarted <- struct{}{}:
+	case c.partStarted <- id:
 	default:
 	}
 	c.mu.Lock()

@@ -159,12 +159,21 @@ func fault(ts *testscript.TestScript, _ bool, args []string) {
 	c.faults[args[0]] = &cloudFault{left: n, status: status}
 }
 
-// wait-part waits until a part is on its way.
+// wait-part waits until a part is on its way, of an upload that has not ended.
 func waitPart(ts *testscript.TestScript, _ bool, _ []string) {
-	select {
-	case <-cloudOf(ts).partStarted:
-	case <-time.After(20 * time.Second):
-		ts.Fatalf("no part was sent")
+	c := cloudOf(ts)
+	for late := time.After(time.Minute); ; {
+		select {
+		case id := <-c.partStarted:
+			c.mu.Lock()
+			_, open := c.uploads[id]
+			c.mu.Unlock()
+			if open {
+				return
+			}
+		case <-late:
+			ts.Fatalf("no part was sent")
+		}
 	}
 }
 

@@ -185,7 +185,7 @@ func serving(t *testing.T) (endpoint string) {
 // TestIMDSWithGoSDK asks with the AWS SDK's own client.
 func TestIMDSWithGoSDK(t *testing.T) {
 	t.Parallel()
-	client := imds.New(imds.Options{Endpoint: serving(t)})
+	client := imds.New(imds.Options{Endpoint: serving(t), DisableDefaultTimeout: true, HTTPClient: &http.Client{Timeout: 30 * time.Second}})
 	c, err := ec2rolecreds.New(func(o *ec2rolecreds.Options) { o.Client = client }).Retrieve(t.Context())
 	if err != nil || c.AccessKeyID != "AK" || c.SecretAccessKey != "SK-secret" || c.SessionToken != "ST" || time.Until(c.Expires) < 50*time.Minute {
 		t.Errorf("key %q until %v, %v", c.AccessKeyID, c.Expires, err)
@@ -213,7 +213,7 @@ func TestIMDSWithOthers(t *testing.T) {
 			}
 			cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
 			cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "AWS_CONFIG_FILE=/nonexistent", "AWS_SHARED_CREDENTIALS_FILE=/nonexistent", "AWS_REGION=eu-west-1",
-				"AWS_EC2_METADATA_SERVICE_ENDPOINT=" + serving(t), "AWS_EC2_METADATA_V1_DISABLED=true"}
+				"AWS_EC2_METADATA_SERVICE_ENDPOINT=" + serving(t), "AWS_EC2_METADATA_V1_DISABLED=true", "AWS_METADATA_SERVICE_TIMEOUT=30", "AWS_METADATA_SERVICE_NUM_ATTEMPTS=5"}
 			var stderr bytes.Buffer
 			cmd.Stderr = &stderr
 			out, err := cmd.Output()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,8 +16,12 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
+	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/middleware"
 
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/awsanswer"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/programs"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/hosttest"
 )
@@ -40,7 +45,10 @@ func goClient(ctx context.Context, bucket, key, rounds string) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := config.LoadDefaultConfig(ctx)
+	// Half a second, which is what the SDK waits for metadata, is short on a busy machine.
+	metadata := imds.New(imds.Options{Endpoint: os.Getenv("AWS_EC2_METADATA_SERVICE_ENDPOINT"), DisableDefaultTimeout: true, HTTPClient: &http.Client{Timeout: 30 * time.Second}})
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithAPIOptions([]func(*middleware.Stack) error{awsanswer.Keep}),
+		config.WithEC2RoleCredentialOptions(func(o *ec2rolecreds.Options) { o.Client = metadata }))
 	if err != nil {
 		return err
 	}

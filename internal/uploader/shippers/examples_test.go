@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/programs"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/hosttest"
 )
 
@@ -125,7 +125,7 @@ func TestCollector(t *testing.T) {
 			t.Parallel()
 			h := newHost(t)
 			env := m.set(h)
-			grpc, http := freeAddress(t), freeAddress(t)
+			grpc, http := programs.Address(), programs.Address()
 			config := h.write("otel-collector.yaml", h.example("otel-collector.yaml", "endpoint: 127.0.0.1:4317", "endpoint: "+grpc+"\n      http:\n        endpoint: "+http))
 			stop := h.collect(env, collector, "--config", config, "--set", "service::telemetry::metrics::level=none",
 				"--set", "exporters::awss3::s3uploader::s3_force_path_style=true")
@@ -211,14 +211,4 @@ func (h *host) holds(text string) {
 		}
 	}
 	h.t.Errorf("no object holds %q; there are:\n%s", text, list)
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }

@@ -34,7 +34,7 @@ type host struct {
 }
 
 // life is how long credentials seem to live where a test wants to see them renewed. The real ones live an hour.
-const life = 6 * time.Second
+const life = 15 * time.Second
 
 func newHost(t *testing.T) *host {
 	t.Helper()
@@ -139,7 +139,8 @@ func (h *host) metadata() map[string]string {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return map[string]string{"AWS_EC2_METADATA_SERVICE_ENDPOINT": string(uri), "AWS_EC2_METADATA_DISABLED": "false"}
+	return map[string]string{"AWS_EC2_METADATA_SERVICE_ENDPOINT": string(uri), "AWS_EC2_METADATA_DISABLED": "false",
+		"AWS_METADATA_SERVICE_TIMEOUT": "30", "AWS_METADATA_SERVICE_NUM_ATTEMPTS": "5"} // botocore's; one second is short on a busy machine
 }
 
 // daemon runs a command of the host binary until the test ends.

@@ -20,6 +20,7 @@ import (
 	"github.com/aws/smithy-go/middleware"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/awsanswer"
+	"github.com/oidcs3/terraform-provider-oidcs3/internal/programs"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox/authz"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox/iam"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox/store"
@@ -88,19 +89,12 @@ func Moto(t testing.TB) aws.Config {
 	if err != nil {
 		t.Skip("moto_server is not installed")
 	}
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	address := programs.Address()
+	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := listener.Addr().String()
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(context.Background(), program, "-H", "127.0.0.1", "-p", port) //nolint:gosec // a program of the machine's own
+	cmd := exec.CommandContext(context.Background(), program, "-H", host, "-p", port) //nolint:gosec // a program of the machine's own
 	cmd.Env = os.Environ()
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
