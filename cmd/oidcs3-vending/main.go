@@ -20,7 +20,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
-	"github.com/aws/smithy-go/middleware"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/awsanswer"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/buildinfo"
@@ -102,7 +101,7 @@ func or(s, fallback string) string {
 }
 
 func newService(ctx context.Context, cfg vending.Config, log *slog.Logger) (*vending.Service, error) {
-	aws, err := config.LoadDefaultConfig(ctx, config.WithAPIOptions([]func(*middleware.Stack) error{awsanswer.Keep}))
+	aws, err := config.LoadDefaultConfig(ctx, config.WithAPIOptions(awsanswer.Options()))
 	if err != nil {
 		return nil, fmt.Errorf("load AWS configuration: %w", err)
 	}

@@ -10,11 +10,14 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// Keep belongs among the APIOptions of every client. smithy-go closes the body of a request as soon
-// as the head of its answer is there, and what it closed answers WriteTo with io.EOF, which is no error of a reader but one of
-// WriteTo. net/http may still be asking by WriteTo whether more follows than was announced; it takes the io.EOF for a failed
-// write and closes the connection under the answer: "use of closed network connection", for a call that has had its effect
-// (https://github.com/aws/aws-sdk-go-v2/issues/2737). Read, which is what it asks by here, may say io.EOF.
+// Options are the APIOptions that every client has, unless it has others besides: then it has Keep among them.
+func Options() []func(*middleware.Stack) error { return []func(*middleware.Stack) error{Keep} }
+
+// Keep lets net/http read the body of a request, and hides its WriteTo. smithy-go closes the body as soon as the head of the
+// answer is there, and what it closed answers WriteTo with io.EOF, which is an error there, other than from Read. net/http may
+// still be asking by WriteTo whether more follows than was announced; it takes the io.EOF for a failed write and closes the
+// connection under the answer: "use of closed network connection", for a call that has had its effect
+// (https://github.com/aws/aws-sdk-go-v2/issues/2737).
 func Keep(stack *middleware.Stack) error {
 	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("KeepAnswer",
 		func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (

@@ -18,7 +18,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	awsiam "github.com/aws/aws-sdk-go-v2/service/iam"
-	"github.com/aws/smithy-go/middleware"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/apierror"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/awsanswer"
@@ -138,7 +137,7 @@ func start(t *testing.T, answers map[string]answer, opts ...iam.Option) (*iam.Ro
 
 func client(endpoint string) *awsiam.Client {
 	return awsiam.New(awsiam.Options{
-		Region: "us-east-1", BaseEndpoint: &endpoint, APIOptions: []func(*middleware.Stack) error{awsanswer.Keep},
+		Region: "us-east-1", BaseEndpoint: &endpoint, APIOptions: awsanswer.Options(),
 		Credentials: credentials.NewStaticCredentialsProvider("AKIAEXAMPLE", "example", ""),
 		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
 			o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })

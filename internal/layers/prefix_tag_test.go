@@ -14,7 +14,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/smithy-go/middleware"
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/awsanswer"
@@ -37,7 +36,7 @@ func checkPrefixTag(t *testing.T, w *workspace, configurations map[string]map[st
 	}
 	binary := programs.For(t, programs.Upload)
 	roles := iam.New(iam.Options{Region: w.clouds["AWS_REGION"], BaseEndpoint: aws.String(w.clouds["AWS_ENDPOINT_URL"]), HTTPClient: client.Options().HTTPClient,
-		APIOptions:  []func(*middleware.Stack) error{awsanswer.Keep},
+		APIOptions:  awsanswer.Options(),
 		Credentials: credentials.NewStaticCredentialsProvider(w.clouds["AWS_ACCESS_KEY_ID"], w.clouds["AWS_SECRET_ACCESS_KEY"], "")})
 	for name, configuration := range configurations {
 		dir := t.TempDir()

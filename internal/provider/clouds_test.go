@@ -20,7 +20,6 @@ import (
 	awsiam "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
-	"github.com/aws/smithy-go/middleware"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
 
@@ -32,7 +31,7 @@ import (
 
 // environment is the configuration of the SDK's own chain.
 func environment(ctx context.Context) (aws.Config, error) {
-	return config.LoadDefaultConfig(ctx, config.WithAPIOptions([]func(*middleware.Stack) error{awsanswer.Keep}))
+	return config.LoadDefaultConfig(ctx, config.WithAPIOptions(awsanswer.Options()))
 }
 
 func iamClient(t *testing.T) *awsiam.Client {

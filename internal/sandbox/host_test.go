@@ -16,7 +16,6 @@ import (
 	awsiam "github.com/aws/aws-sdk-go-v2/service/iam"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	awssts "github.com/aws/aws-sdk-go-v2/service/sts"
-	"github.com/aws/smithy-go/middleware"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/awsanswer"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/sandbox"
@@ -54,7 +53,7 @@ func of(t *testing.T, s *sandbox.Sandbox) cloud { return cloud{s, t, s.Env()} }
 func (c cloud) config(keyID, secret, token string) aws.Config {
 	return aws.Config{
 		Region: c.env["AWS_REGION"], BaseEndpoint: aws.String(c.env["AWS_ENDPOINT_URL"]), HTTPClient: c.Client(),
-		APIOptions:  []func(*middleware.Stack) error{awsanswer.Keep},
+		APIOptions:  awsanswer.Options(),
 		Credentials: credentials.NewStaticCredentialsProvider(keyID, secret, token),
 	}
 }
@@ -165,7 +164,7 @@ func (c cloud) token(id, secret, audience string) string {
 // assume exchanges a token for a session of the role.
 func (c cloud) assume(ctx context.Context, role, token string, duration time.Duration) (aws.Config, error) {
 	out, err := awssts.NewFromConfig(aws.Config{Region: c.env["AWS_REGION"], BaseEndpoint: aws.String(c.env["AWS_ENDPOINT_URL"]), HTTPClient: c.Client(),
-		APIOptions: []func(*middleware.Stack) error{awsanswer.Keep}}).
+		APIOptions: awsanswer.Options()}).
 		AssumeRoleWithWebIdentity(ctx, &awssts.AssumeRoleWithWebIdentityInput{
 			RoleArn: &role, RoleSessionName: aws.String("host"), WebIdentityToken: &token, DurationSeconds: aws.Int32(int32(duration / time.Second)),
 		})

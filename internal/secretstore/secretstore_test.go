@@ -7,7 +7,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
-	"github.com/aws/smithy-go/middleware"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/apierror"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/awsanswer"
@@ -26,7 +25,7 @@ func TestVaults(t *testing.T) {
 	for name, value := range clouds.Env() {
 		t.Setenv(name, value)
 	}
-	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithAPIOptions([]func(*middleware.Stack) error{awsanswer.Keep}))
+	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithAPIOptions(awsanswer.Options()))
 	if err != nil {
 		t.Fatal(err)
 	}

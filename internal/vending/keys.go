@@ -1,6 +1,7 @@
 package vending
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -111,10 +112,8 @@ func (k *keySet) refresh() {
 	if !k.due() { // another flight has landed since
 		return
 	}
-	ctx, cancel := context.WithCancel(k.running)
-	if k.client.Timeout > 0 { // of each request; together they have no longer
-		ctx, cancel = context.WithTimeout(k.running, k.client.Timeout)
-	}
+	// The client's time-out is that of one request; discovery and keys together have no longer.
+	ctx, cancel := context.WithTimeout(k.running, cmp.Or(k.client.Timeout, keysTimeout))
 	defer cancel()
 	keys, err := k.fetch(ctx)
 	k.mu.Lock()

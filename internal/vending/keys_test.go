@@ -60,6 +60,26 @@ func TestKeysAreFetchedBehind(t *testing.T) {
 	}
 }
 
+// TestHangingFetchIsGivenUp has a client without a time-out of its own.
+func TestHangingFetchIsGivenUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	i := w.issuers["auth0"]
+	w.onboard(t, i.key("client-1"), "web-01", "web/01/")
+	hangs := make(chan struct{}, 10)
+	i.set(func(i *issuer) { i.hangs = hangs })
+	s := w.servicePatient(t, w.settings(), time.Now, 0)
+	if status, b, _ := ask(t, s, i.token(t, "client-1", nil)); status != 503 {
+		t.Errorf("without keys: %d %s", status, b.Code)
+	}
+	<-hangs
+	select {
+	case <-hangs:
+	case <-time.After(time.Minute):
+		t.Error("the fetch goes on")
+	}
+}
+
 // TestOldKeysAreReplaced: a key that its issuer has withdrawn is good until keys of more than an hour are fetched anew, and
 // one of more than a day is not used even while they are.
 func TestOldKeysAreReplaced(t *testing.T) {

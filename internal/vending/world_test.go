@@ -24,7 +24,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	awssts "github.com/aws/aws-sdk-go-v2/service/sts"
-	"github.com/aws/smithy-go/middleware"
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
@@ -147,7 +146,7 @@ func newWorld(t testing.TB) *world {
 func (w *world) config(c aws.Credentials) aws.Config {
 	return aws.Config{
 		Region: region, BaseEndpoint: aws.String(w.aws.URL), HTTPClient: w.aws.Client(), RetryMaxAttempts: 1,
-		APIOptions:  []func(*middleware.Stack) error{awsanswer.Keep},
+		APIOptions:  awsanswer.Options(),
 		Credentials: credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, c.SessionToken),
 	}
 }
@@ -199,8 +198,13 @@ const keysPatience = 2 * time.Minute
 
 func (w *world) serviceAt(t testing.TB, cfg vending.Config, now func() time.Time) *vending.Service {
 	t.Helper()
+	return w.servicePatient(t, cfg, now, keysPatience)
+}
+
+func (w *world) servicePatient(t testing.TB, cfg vending.Config, now func() time.Time, patience time.Duration) *vending.Service {
+	t.Helper()
 	keys := vending.KeyClient(w.aws.Client().Transport)
-	keys.Timeout = keysPatience
+	keys.Timeout = patience
 	s, err := vending.New(cfg, vending.Dependencies{
 		Rows: rolemap.New(dynamodb.NewFromConfig(w.config(w.session))), STS: awssts.NewFromConfig(w.config(w.session)),
 		HTTP: keys, Now: now, Log: slog.New(slog.NewJSONHandler(w.logs, nil)),

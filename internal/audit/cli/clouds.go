@@ -15,7 +15,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	awsiam "github.com/aws/aws-sdk-go-v2/service/iam"
-	"github.com/aws/smithy-go/middleware"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/apierror/awserror"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/audit"
@@ -71,7 +70,7 @@ func (a *app) configure(ctx context.Context) (audit.Config, error) {
 // aws loads the SDK's own way: AWS_* variables, shared files, web identity, instance metadata.
 func (a *app) aws(ctx context.Context) (aws.Config, error) {
 	loaded, err := config.LoadDefaultConfig(ctx, config.WithRegion(a.options.region), config.WithSharedConfigProfile(a.options.profile),
-		config.WithAPIOptions([]func(*middleware.Stack) error{awsanswer.Keep}))
+		config.WithAPIOptions(awsanswer.Options()))
 	if err != nil {
 		return loaded, &usageError{fmt.Errorf("load the AWS configuration: %w", err)}
 	}

@@ -25,7 +25,6 @@ import (
 	awsiam "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
-	"github.com/aws/smithy-go/middleware"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/audit/cli"
@@ -73,7 +72,7 @@ func (w *world) aws() aws.Config {
 	return aws.Config{
 		Region: w.env["AWS_REGION"], BaseEndpoint: aws.String(w.env["AWS_ENDPOINT_URL"]), HTTPClient: w.http(),
 		Credentials: credentials.NewStaticCredentialsProvider(w.env["AWS_ACCESS_KEY_ID"], w.env["AWS_SECRET_ACCESS_KEY"], ""),
-		APIOptions:  []func(*middleware.Stack) error{awsanswer.Keep},
+		APIOptions:  awsanswer.Options(),
 		Retryer:     func() aws.Retryer { return aws.NopRetryer{} },
 	}
 }

@@ -15,7 +15,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	cognitoidp "github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
-	"github.com/aws/smithy-go/middleware"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/awsanswer"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/idp"
@@ -67,7 +66,7 @@ func (f *fake) provider(change ...func(*cognito.Config)) *cognito.Provider {
 	config := cognito.Config{
 		Client: cognitoidp.New(cognitoidp.Options{
 			BaseEndpoint: &server.URL, Region: "us-east-1", HTTPClient: server.Client(), RetryMaxAttempts: 2,
-			APIOptions:  []func(*middleware.Stack) error{awsanswer.Keep},
+			APIOptions:  awsanswer.Options(),
 			Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "SECRET", ""),
 		}),
 		PoolID: poolID, Domain: "oidc-s3", Region: "us-east-1", Sleep: func(context.Context, time.Duration) error { return nil },

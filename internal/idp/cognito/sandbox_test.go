@@ -14,7 +14,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	cognitoidp "github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
-	"github.com/aws/smithy-go/middleware"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/apierror"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/awsanswer"
@@ -66,7 +65,7 @@ func open(t *testing.T) *world {
 	w.issuer = service.Issuer(w.pool)
 	w.provider, err = cognito.New(cognito.Config{
 		Client: cognitoidp.New(cognitoidp.Options{
-			BaseEndpoint: &api.URL, Region: "eu-west-1", HTTPClient: api.Client(), APIOptions: []func(*middleware.Stack) error{awsanswer.Keep},
+			BaseEndpoint: &api.URL, Region: "eu-west-1", HTTPClient: api.Client(), APIOptions: awsanswer.Options(),
 			Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "SECRET", ""),
 		}),
 		PoolID: w.pool, Domain: domain.Listener.Addr().String(), Issuer: w.issuer, Sleep: func(context.Context, time.Duration) error { return nil },

@@ -22,7 +22,6 @@ import (
 	awsiam "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/aws/smithy-go"
-	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/awsanswer"
@@ -58,7 +57,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) as(id, secret string) *awsiam.Client {
 	return awsiam.NewFromConfig(aws.Config{
 		Region: "eu-west-1", BaseEndpoint: aws.String(w.server.URL), HTTPClient: w.server.Client(), RetryMaxAttempts: 1,
-		APIOptions:  []func(*middleware.Stack) error{awsanswer.Keep},
+		APIOptions:  awsanswer.Options(),
 		Credentials: credentials.NewStaticCredentialsProvider(id, secret, ""),
 	})
 }

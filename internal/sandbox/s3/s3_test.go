@@ -18,7 +18,6 @@ import (
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
-	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/awsanswer"
@@ -66,7 +65,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) client(id, secret, token string, options ...func(*awss3.Options)) *awss3.Client {
 	return awss3.NewFromConfig(aws.Config{
 		Region: region, BaseEndpoint: aws.String(w.server.URL), HTTPClient: w.server.Client(),
-		APIOptions:  []func(*middleware.Stack) error{awsanswer.Keep},
+		APIOptions:  awsanswer.Options(),
 		Credentials: credentials.NewStaticCredentialsProvider(id, secret, token), RetryMaxAttempts: 1,
 		// as config.LoadDefaultConfig sets it: a checksum with every body, over TLS in a trailer
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported, ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported,

@@ -23,7 +23,6 @@ import (
 	awssts "github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 	"github.com/aws/smithy-go"
-	"github.com/aws/smithy-go/middleware"
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/awsanswer"
@@ -178,7 +177,7 @@ func (w *world) role(t *testing.T, name, trust string) string {
 func (w *world) config(id, secret, token string) aws.Config {
 	return aws.Config{
 		Region: "eu-west-1", BaseEndpoint: aws.String(w.server.URL), HTTPClient: w.server.Client(),
-		APIOptions:       []func(*middleware.Stack) error{awsanswer.Keep},
+		APIOptions:       awsanswer.Options(),
 		Credentials:      credentials.NewStaticCredentialsProvider(id, secret, token),
 		RetryMaxAttempts: 1,
 	}

@@ -15,7 +15,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	sdkconfig "github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/smithy-go/middleware"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/awsanswer"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/uploader/config"
@@ -40,7 +39,7 @@ func New(region string) (aws.Config, error) {
 		Region:                     region,
 		HTTPClient:                 client,
 		ConfigSources:              []any{env},
-		APIOptions:                 []func(*middleware.Stack) error{awsanswer.Keep},
+		APIOptions:                 awsanswer.Options(),
 		RequestChecksumCalculation: env.RequestChecksumCalculation,
 		ResponseChecksumValidation: env.ResponseChecksumValidation,
 		Retryer: func() aws.Retryer {

@@ -18,7 +18,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	awsiam "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
-	"github.com/aws/smithy-go/middleware"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/access"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/awsanswer"
@@ -100,7 +99,7 @@ func (w world) env(name string) string { return w.clouds.Env()["OIDCS3_SANDBOX_"
 func (w world) aws(c aws.CredentialsProvider) aws.Config {
 	env := w.clouds.Env()
 	return aws.Config{Region: env["AWS_REGION"], BaseEndpoint: aws.String(env["AWS_ENDPOINT_URL"]), HTTPClient: w.clouds.Client(), Credentials: c,
-		APIOptions: []func(*middleware.Stack) error{awsanswer.Keep}}
+		APIOptions: awsanswer.Options()}
 }
 
 // provider is the adapter of an identity provider.

@@ -19,7 +19,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/smithy-go/middleware"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/awsanswer"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/programs"
@@ -47,7 +46,7 @@ func goClient(ctx context.Context, bucket, key, rounds string) error {
 	}
 	// Half a second, which is what the SDK waits for metadata, is short on a busy machine.
 	metadata := imds.New(imds.Options{Endpoint: os.Getenv("AWS_EC2_METADATA_SERVICE_ENDPOINT"), DisableDefaultTimeout: true, HTTPClient: &http.Client{Timeout: 30 * time.Second}})
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithAPIOptions([]func(*middleware.Stack) error{awsanswer.Keep}),
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithAPIOptions(awsanswer.Options()),
 		config.WithEC2RoleCredentialOptions(func(o *ec2rolecreds.Options) { o.Client = metadata }))
 	if err != nil {
 		return err

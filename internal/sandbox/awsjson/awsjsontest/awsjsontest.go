@@ -17,7 +17,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/smithy-go"
-	"github.com/aws/smithy-go/middleware"
 
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/awsanswer"
 	"github.com/oidcs3/terraform-provider-oidcs3/internal/programs"
@@ -77,7 +76,7 @@ func (s *Server) User(t testing.TB, name, statement string) aws.Config {
 
 func (s *Server) config(id, secret string) aws.Config {
 	return aws.Config{Region: Region, BaseEndpoint: aws.String(s.server.URL), HTTPClient: s.server.Client(), RetryMaxAttempts: 1,
-		APIOptions:  []func(*middleware.Stack) error{awsanswer.Keep},
+		APIOptions:  awsanswer.Options(),
 		Credentials: credentials.NewStaticCredentialsProvider(id, secret, "")}
 }
 
@@ -113,7 +112,7 @@ func Moto(t testing.TB) aws.Config {
 		if err == nil {
 			_ = conn.Close()
 			return aws.Config{Region: Region, BaseEndpoint: aws.String("http://" + address), RetryMaxAttempts: 1,
-				APIOptions:  []func(*middleware.Stack) error{awsanswer.Keep},
+				APIOptions:  awsanswer.Options(),
 				Credentials: credentials.NewStaticCredentialsProvider("testing", "testing", "")}
 		}
 		time.Sleep(100 * time.Millisecond)
